@@ -1,0 +1,143 @@
+"""Clicks: the ones of every day, the ones of rage, and those that only look like it.
+
+Frames:  TRODDEN with pace_ms, device, is_bot -> HAPPENINGS
+Cases:   rage: 3 and more within a second on one button that does nothing | calm: a stepper, a double click, a gallery, three boxes in a row
+"""
+
+import numpy as np
+import polars as pl
+
+from pipeline.simulator.devices import HEIGHT_PX, WIDTH_PX
+from pipeline.simulator.friction import Moment
+from pipeline.simulator.happenings import happenings, repeated, strings, thought_ms
+from pipeline.simulator.pages import Kind
+
+DOUBLE_CLICKS = 0.03
+GALLERIES = 0.06
+BOXES = 0.05
+"""Probability a page that could have it."""
+
+WATCHED_MS = 7_500
+"""How long the emitter watches for a reaction to a click."""
+
+_BUTTONS = {
+    Kind.LISTING: "button.apply-filter",
+    Kind.PRODUCT: "button.add-to-cart",
+    Kind.CART: "button.checkout",
+    Kind.CHECKOUT: "button.continue-to-shipping",
+    Kind.SHIPPING: "button.continue-to-payment",
+    Kind.PAYMENT: "button.pay",
+}
+BUTTON_OF_KIND = [_BUTTONS.get(kind, "link.continue") for kind in Kind]
+"""The button or link that leads on, by kind of page."""
+_ROLES = ["button" if kind in _BUTTONS else "link" for kind in Kind]
+_FILTERS = ("checkbox.filter-size", "checkbox.filter-colour", "checkbox.filter-brand", "checkbox.filter-price")
+
+
+def rage(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
+    """Planted rage clicks: 3 to 8 on the button that should lead on, 90 to 240 ms apart, with nothing coming of it."""
+    here = np.flatnonzero(pages["rage_click"].to_numpy())
+    page, nth = repeated(here, rng.integers(3, 9, len(here)))
+    kind = pages["kind"].to_numpy()[page]
+    x_px, y_px = _places(rng, pages, here, page, spread_px=4)
+    return happenings(
+        page,
+        Moment.RAGED,
+        "click",
+        np.where(nth == 0, thought_ms(rng, pages["pace_ms"].to_numpy()[page]), rng.integers(90, 241, len(page))),
+        nth=nth,
+        element=strings(BUTTON_OF_KIND, kind),
+        element_role=strings(_ROLES, kind),
+        x_px=x_px,
+        y_px=y_px,
+        watched_ms=WATCHED_MS,
+        planted=strings(["rage_click"], np.zeros(len(page), dtype=np.int64)),
+    )
+
+
+def leading_on(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
+    """The click that opens the next page, puts a product in the cart or sends a form."""
+    wants = (pages["goes_on"] | pages["adds"]).to_numpy() & ~pages["is_bot"].to_numpy()
+    page = np.flatnonzero(wants & (rng.random(pages.height) < 0.75))
+    kind = pages["kind"].to_numpy()[page]
+    return _click(rng, pages, page, strings(BUTTON_OF_KIND, kind), strings(_ROLES, kind), moment=Moment.DONE, spread_px=0, nth=0)
+
+
+def look_alikes(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
+    """Calm clicks that a careless eye takes for rage."""
+    n = pages.height
+    kind, is_person = pages["kind"].to_numpy(), ~pages["is_bot"].to_numpy()
+    mood = rng.random(n)
+    doubled = np.flatnonzero(is_person & (mood < DOUBLE_CLICKS))
+    gallery = np.flatnonzero(is_person & (kind == Kind.PRODUCT) & (mood > 1 - GALLERIES))
+    boxes = np.flatnonzero(is_person & (kind == Kind.LISTING) & (mood > 1 - BOXES))
+    counted = np.flatnonzero(pages["quantity"].to_numpy() > 1)
+    return [
+        _run(rng, pages, doubled, np.full(len(doubled), 2), "image.main", "other", (80, 260)),
+        _run(rng, pages, gallery, rng.integers(3, 6, len(gallery)), "button.gallery-next", "button", (1_300, 3_000)),
+        _run(rng, pages, boxes, np.full(len(boxes), 3), _FILTERS, "other", (250, 600)),
+        _run(rng, pages, counted, pages["quantity"].to_numpy()[counted] - 1, "button.quantity-plus", "stepper", (110, 260)),
+    ]
+
+
+def _run(
+    rng: np.random.Generator,
+    pages: pl.DataFrame,
+    here: np.ndarray,
+    times: np.ndarray,
+    element: str | tuple[str, ...],
+    role: str,
+    apart_ms: tuple[int, int],
+) -> pl.DataFrame:
+    """So many clicks on one element of each page, or on one after the other of several."""
+    page, nth = repeated(here, times)
+    names = (element,) if isinstance(element, str) else element
+    spread_px = 3 if len(names) == 1 else 150
+    block = _click(
+        rng, pages, page, strings(names, nth % len(names)), strings([role], nth * 0), spread_px=spread_px, nth=nth, starts=here
+    )
+    return block.with_columns(
+        pl.when(pl.col("nth") == 0).then("after_ms").otherwise(pl.Series(rng.integers(*apart_ms, len(page)))).alias("after_ms")
+    )
+
+
+def _click(
+    rng: np.random.Generator,
+    pages: pl.DataFrame,
+    page: np.ndarray,
+    element: pl.Series,
+    role: pl.Series,
+    *,
+    moment: Moment = Moment.TRIED,
+    spread_px: int,
+    nth: np.ndarray | int,
+    starts: np.ndarray | None = None,
+) -> pl.DataFrame:
+    x_px, y_px = _places(rng, pages, page if starts is None else starts, page, spread_px=spread_px)
+    return happenings(
+        page,
+        moment,
+        "click",
+        thought_ms(rng, pages["pace_ms"].to_numpy()[page]),
+        nth=nth,
+        element=element,
+        element_role=role,
+        x_px=x_px,
+        y_px=y_px,
+        reaction_ms=rng.integers(15, 380, len(page)),
+        watched_ms=WATCHED_MS,
+    )
+
+
+def _places(
+    rng: np.random.Generator, pages: pl.DataFrame, here: np.ndarray, page: np.ndarray, *, spread_px: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """One place a page on the visitor's screen, and every click within so many pixels of it, still on the screen."""
+    device = pages["device"].to_numpy()
+    places = []
+    for extents in (WIDTH_PX, HEIGHT_PX):
+        middle = np.zeros(pages.height)
+        middle[here] = rng.uniform(0.15, 0.85, len(here))
+        at = middle[page] * extents[device[page]] + rng.uniform(-spread_px, spread_px, len(page))
+        places.append(np.clip(at, 0, extents[device[page]] - 1).astype(np.int64))
+    return places[0], places[1]

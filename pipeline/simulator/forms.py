@@ -1,0 +1,62 @@
+"""Forms: filled in, refused once, refused again and again, sent.
+
+A refused attempt is a `form_error` alone; `form_submit` is only sent when the form was taken.
+
+Frames:  TRODDEN with pace_ms -> HAPPENINGS
+"""
+
+import numpy as np
+import polars as pl
+
+from pipeline.simulator.friction import FORM_OF_KIND, Moment
+from pipeline.simulator.happenings import happenings, repeated, strings, thought_ms
+from pipeline.simulator.pages import Kind
+
+ONE_ERROR = 0.10
+TWO_ERRORS = 0.025
+"""Probability of a calm visit to a form."""
+
+_FORMS = [FORM_OF_KIND.get(kind) for kind in Kind]
+_FIELDS = {
+    "login": (("password", "The password must not be empty."), ("email", "This is no e-mail address.")),
+    "register": (("password", "At least ten characters, please."), ("email", "This is no e-mail address.")),
+    "contact": (("phone", "Please enter a valid phone number."), ("email", "This is no e-mail address.")),
+    "address": (("postal_code", "Please enter a valid postal code."), ("street", "The street is missing.")),
+    "card": (("card_number", "This card number is not valid."), ("expiry", "The card has expired.")),
+}
+_N_FIELDS = 2
+_FIELD = [_FIELDS[form][which][0] if form else None for form in _FORMS for which in range(_N_FIELDS)]
+_MESSAGE = [_FIELDS[form][which][1] if form else None for form in _FORMS for which in range(_N_FIELDS)]
+
+
+def forms(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
+    """All that happens to the forms on these pages up to their being sent."""
+    n = pages.height
+    kind, pace_ms = pages["kind"].to_numpy(), pages["pace_ms"].to_numpy()
+    loops = pages["form_error_loop"].to_numpy()
+    has_form = np.isin(kind, list(FORM_OF_KIND))
+    # A form on the way in is always sent; another one only by who means to go on.
+    is_sent = has_form & (pages["goes_on"].to_numpy() | np.isin(kind, (Kind.SIGN_IN, Kind.REGISTER)))
+    mood = rng.random(n)
+    errors = np.select([loops, ~has_form, mood < TWO_ERRORS, mood < TWO_ERRORS + ONE_ERROR], [rng.integers(3, 7, n), 0, 2, 1], 0)
+    started = np.flatnonzero(has_form & (is_sent | (errors > 0) | (rng.random(n) < 0.5)))
+
+    page, nth = repeated(np.arange(n), errors)
+    field = np.repeat(kind * _N_FIELDS + rng.integers(0, _N_FIELDS, n), errors)
+    sent = np.flatnonzero(is_sent)
+    return [
+        happenings(started, Moment.FILLED, "form_start", thought_ms(rng, pace_ms[started]), form=strings(_FORMS, kind[started])),
+        happenings(
+            page,
+            Moment.FILLED,
+            "form_error",
+            # Six attempts of at most 40 s: clear of any window in which people count them.
+            2_000 + np.minimum(thought_ms(rng, pace_ms[page]), 38_000),
+            nth=nth + 1,
+            form=strings(_FORMS, kind[page]),
+            field=strings(_FIELD, field),
+            message=strings(_MESSAGE, field),
+            planted=strings([None, "form_error_loop"], loops[page].astype(np.int64)),
+        ),
+        happenings(sent, Moment.DONE, "form_submit", thought_ms(rng, pace_ms[sent]), nth=1, form=strings(_FORMS, kind[sent])),
+    ]

@@ -1,0 +1,135 @@
+"""What a page says of the shop's business: it was opened, it shows products, a cart, a checkout; something was bought.
+
+Frames:  TRODDEN with pace_ms, is_bot, quantity, pause_ms -> HAPPENINGS
+"""
+
+import numpy as np
+import polars as pl
+
+from pipeline.simulator.friction import Moment
+from pipeline.simulator.happenings import happenings, strings, thought_ms
+from pipeline.simulator.pages import Kind, Stage
+from pipeline.simulator.shops import PRICES_MINOR, PRODUCT_IDS, QUERIES
+
+PAGE_LEAVES_LOST = 0.18
+"""Share of page_leave events that never get out, for the tab was closed too fast."""
+WISHES = 0.05
+COUPONS = 0.15
+COUPON = "WELCOME10"
+
+_ARRIVALS = {
+    Kind.SEARCH: "search",
+    Kind.HELP: "help_view",
+    Kind.CART: "view_cart",
+    Kind.CHECKOUT: "begin_checkout",
+    Kind.SHIPPING: "add_shipping_info",
+    Kind.PAYMENT: "add_payment_info",
+    Kind.CONFIRMATION: "purchase",
+    Kind.LISTING: "view_item_list",
+    Kind.PRODUCT: "view_item",
+}
+_ARRIVAL_OF_KIND = [_ARRIVALS.get(kind) for kind in Kind]
+"""What a page sends as soon as it stands: the shop fires each step's event on arrival, with what it has preselected."""
+
+COMMERCE = (
+    "add_to_cart", "view_cart", "begin_checkout", "add_shipping_info", "add_payment_info", "payment_submitted", "coupon_applied", "purchase",
+)  # fmt: skip
+"""Event types that carry cart, total and currency."""
+
+
+def views(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
+    """Every page opened, and what it shows."""
+    n = pages.height
+    everything = np.arange(n)
+    kind = pages["kind"].to_numpy()
+    says = np.flatnonzero(np.isin(kind, list(_ARRIVALS)))
+    product = pages["product"].to_numpy()[says]
+    is_search = kind[says] == Kind.SEARCH
+    query = np.where(is_search, rng.integers(0, len(QUERIES), len(says)), len(QUERIES))
+    n_results = pl.Series(rng.integers(3, 400, len(says))).zip_with(pl.Series(is_search), pl.repeat(None, len(says), eager=True))
+    return [
+        happenings(everything, Moment.OPENED, "page_view", pages["pause_ms"].to_numpy()),
+        happenings(
+            says,
+            Moment.ARRIVED,
+            strings(_ARRIVAL_OF_KIND, kind[says]),
+            rng.integers(30, 400, len(says)),
+            product_id=_product_ids(product),
+            query=strings([*QUERIES, None], query),
+            n_results=n_results,
+        ),
+    ]
+
+
+def deeds(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
+    """What is done before a page is left: products put in the cart, people logged in, payments sent."""
+    n = pages.height
+    kind, pace_ms, product = pages["kind"].to_numpy(), pages["pace_ms"].to_numpy(), pages["product"].to_numpy()
+    goes_on = pages["goes_on"].to_numpy()
+    mood = rng.random(n)
+    is_person = ~pages["is_bot"].to_numpy()
+
+    adds = np.flatnonzero(pages["adds"].to_numpy())
+    quantity = pages["quantity"].to_numpy()[adds]
+    wishes = np.flatnonzero(is_person & (kind == Kind.PRODUCT) & (mood < WISHES) & ~pages["adds"].to_numpy())
+    coupons = np.flatnonzero(goes_on & (kind == Kind.CART) & (mood < COUPONS))
+    enters = np.flatnonzero(np.isin(kind, (Kind.SIGN_IN, Kind.REGISTER)))
+    pays = np.flatnonzero(goes_on & (kind == Kind.PAYMENT))
+    return [
+        happenings(
+            adds,
+            Moment.DONE,
+            "add_to_cart",
+            rng.integers(80, 600, len(adds)),
+            nth=2,
+            product_id=_product_ids(product[adds]),
+            quantity=quantity,
+            more_minor=PRICES_MINOR[product[adds]] * quantity,
+        ),
+        happenings(
+            wishes, Moment.DONE, "add_to_wishlist", thought_ms(rng, pace_ms[wishes]), nth=2, product_id=_product_ids(product[wishes])
+        ),
+        # Rank 0 is the click that leads on: the coupon comes before it.
+        happenings(coupons, Moment.DONE, "coupon_applied", thought_ms(rng, pace_ms[coupons]), nth=-1, coupon=COUPON),
+        happenings(
+            enters,
+            Moment.DONE,
+            strings(["login", "sign_up"], (kind[enters] == Kind.REGISTER).astype(np.int64)),
+            rng.integers(150, 900, len(enters)),
+            nth=2,
+        ),
+        happenings(pays, Moment.DONE, "payment_submitted", rng.integers(60, 500, len(pays)), nth=2),
+    ]
+
+
+def leaves(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
+    """The page is left; a few of these events are lost."""
+    left = np.flatnonzero((rng.random(pages.height) >= PAGE_LEAVES_LOST) & ~pages["is_bot"].to_numpy())
+    return happenings(
+        left,
+        Moment.LEFT,
+        "page_leave",
+        thought_ms(rng, pages["pace_ms"].to_numpy()[left]) - 1_400,
+        foreground=rng.uniform(0.55, 1.0, len(left)),
+    )
+
+
+def pauses(rng: np.random.Generator, pages: pl.DataFrame, *, long_pauses: float, gap_ms: int) -> np.ndarray:
+    """Milliseconds of silence before each page is opened: mostly a breath, now and then long, a few just below the gap, none on the first."""
+    n = pages.height
+    pace_ms = pages["pace_ms"].to_numpy()
+    kind = rng.random(n)
+    share_of_gap = np.select([kind < 0.6, kind < 0.85], [rng.uniform(0.08, 0.5, n), rng.uniform(0.5, 0.9, n)], 0.0)
+    close_ms = gap_ms - rng.integers(30_000, 120_000, n)
+    long_ms = np.where(kind < 0.85, share_of_gap * gap_ms, close_ms).astype(np.int64)
+    breath_ms = 200 + (0.3 * pace_ms * rng.lognormal(0.0, 0.7, n)).astype(np.int64)
+    is_long = (rng.random(n) < long_pauses) & ~pages["is_bot"].to_numpy() & (pages["stage"].to_numpy() != Stage.CONFIRMATION)
+    return np.where(pages["is_first"].to_numpy(), 0, np.where(is_long, long_ms, breath_ms))
+
+
+def _product_ids(product: np.ndarray) -> pl.Series:
+    """The id of each product; null where the page shows none."""
+    is_one = product >= 0
+    return PRODUCT_IDS.gather(np.where(is_one, product, 0)).zip_with(
+        pl.Series(is_one), pl.repeat(None, len(product), dtype=pl.String, eager=True)
+    )

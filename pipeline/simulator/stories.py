@@ -1,0 +1,160 @@
+"""Whole visits told as events, with the truth about each.
+
+Frames:  VISITORS -> events (`contract.EVENTS`), truth (`truth.TRUTH`), frictions (`truth.FRICTIONS`), and VISITORS who come back
+Time:    within a visit `event_at` rises strictly, and no silence is as long as the gap
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pipeline.simulator.clicks import leading_on, look_alikes, rage
+from pipeline.simulator.contract import as_events
+from pipeline.simulator.forms import forms
+from pipeline.simulator.friction import Moment, Obstacle, trodden
+from pipeline.simulator.identifiers import uuids
+from pipeline.simulator.pages import PAGE_TYPES, PATHS, Kind, Stage, pages
+from pipeline.simulator.quality import errors, vitals
+from pipeline.simulator.shopping import COMMERCE, deeds, leaves, pauses, views
+from pipeline.simulator.shops import Shop
+from pipeline.simulator.truth import frictions, truth
+from pipeline.simulator.visits import visits
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What holds for everybody who comes."""
+
+    gap_ms: int
+    """Silence within a visit stays below it, silence between two visits of one visitor above it."""
+    long_pauses: float
+    """Probability that a page is opened after minutes of silence."""
+    obstacles: tuple[Obstacle, ...]
+
+
+@dataclass(frozen=True)
+class Stories:
+    """What happened in some visits."""
+
+    events: pl.DataFrame
+    truth: pl.DataFrame
+    frictions: pl.DataFrame
+    visits: pl.DataFrame
+    """VISITS and how they ended: `ended_ms`, `left`, `converted`, `ended_by`, `logged_in`, `cart_id`, `cart_minor`."""
+
+
+def stories(
+    rng: np.random.Generator, visitors: pl.DataFrame, shops: tuple[Shop, ...], habits: Habits, *, first_order: int
+) -> Stories:
+    """The visits that these visitors make, their order numbers, shop by shop, from `first_order` on."""
+    meant = visits(rng, visitors)
+    opened = _seen(rng, meant, trodden(rng, meant, pages(rng, meant), habits.obstacles), habits)
+    told = _timed(rng, meant, opened, _happenings(rng, opened), gap_ms=habits.gap_ms)
+    told = _carried(meant, opened, told, shops, first_order=first_order)
+    planted = frictions(told, opened, meant, shops)
+    whole = truth(told, opened, meant, shops, planted)
+    last = told.group_by("visit", maintain_order=True).agg(
+        pl.col("customer_id").is_not_null().any().alias("logged_in"), pl.col("total_minor").last()
+    )
+    ended = meant.with_columns(
+        whole["ended_at"].dt.epoch("ms").alias("ended_ms"),
+        whole["left"],
+        whole["converted"],
+        whole["ended_by"],
+        last["logged_in"],
+        pl.when("resumes").then("cart_id").otherwise("new_cart_id").alias("cart_id"),
+        last["total_minor"].alias("cart_minor"),
+    )
+    return Stories(as_events(told), whole, planted, ended)
+
+
+def _seen(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, habits: Habits) -> pl.DataFrame:
+    """The opened pages with what is needed to tell them: whose they are, how many pieces are wanted, how long it took to come."""
+    whose = meant.select("pace_ms", "device", "device_name", "is_bot")[opened["visit"]]
+    n = opened.height
+    mood = rng.random(n)
+    pieces = np.select([mood < 0.12, mood < 0.25], [rng.integers(4, 7, n), 2], 1)
+    opened = opened.with_columns(*whose, pl.Series("quantity", np.where(opened["adds"].to_numpy(), pieces, 0)))
+    silence = pauses(rng, opened, long_pauses=habits.long_pauses, gap_ms=habits.gap_ms)
+    return opened.with_columns(pl.Series("pause_ms", silence))
+
+
+def _happenings(rng: np.random.Generator, opened: pl.DataFrame) -> pl.DataFrame:
+    """Everything that happens on these pages, in order; what would come after somebody has had enough does not."""
+    blocks = [
+        *views(rng, opened),
+        *vitals(rng, opened),
+        *errors(rng, opened),
+        *look_alikes(rng, opened),
+        rage(rng, opened),
+        *forms(rng, opened),
+        leading_on(rng, opened),
+        *deeds(rng, opened),
+        leaves(rng, opened),
+    ]
+    told = pl.concat(blocks, how="diagonal")
+    page, moment = told["page"].to_numpy(), told["moment"].to_numpy()
+    key = (page * 16 + moment) * 64 + told["nth"].to_numpy()
+    keep = (moment <= opened["cut"].to_numpy()[page]) | (moment == Moment.LEFT)
+    order = np.argsort(key, kind="stable")
+    return told[order[keep[order]]]
+
+
+def _timed(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, told: pl.DataFrame, *, gap_ms: int) -> pl.DataFrame:
+    """The happenings with visit, time, id, number within the visit and time spent on the page."""
+    page = told["page"].to_numpy()
+    visit = opened["visit"].to_numpy()[page]
+    n = len(visit)
+    is_first = np.ones(n, dtype=bool)
+    is_first[1:] = visit[1:] != visit[:-1]
+    first_of_visit = np.flatnonzero(is_first)[np.cumsum(is_first) - 1] if n else page
+    after_ms = np.where(is_first, 0, np.clip(told["after_ms"].to_numpy(), 1, gap_ms - 30_000))
+    elapsed = np.cumsum(after_ms)
+    at_ms = meant["at_ms"].to_numpy()[visit] + elapsed - elapsed[first_of_visit] if n else after_ms
+    opens = np.ones(n, dtype=bool)
+    opens[1:] = page[1:] != page[:-1]
+    opened_ms = at_ms[np.flatnonzero(opens)[np.cumsum(opens) - 1]] if n else after_ms
+    return told.with_columns(
+        pl.Series("visit", visit),
+        pl.Series("at_ms", at_ms),
+        pl.Series("sequence", np.arange(n) - first_of_visit + 1),
+        uuids(rng, n).alias("event_id"),
+        (pl.col("foreground") * pl.Series(at_ms - opened_ms)).cast(pl.Int64).alias("engaged_ms"),
+    )
+
+
+def _carried(
+    meant: pl.DataFrame, opened: pl.DataFrame, told: pl.DataFrame, shops: tuple[Shop, ...], *, first_order: int
+) -> pl.DataFrame:
+    """The happenings with what every event says of page, visitor, device and origin, and with the cart as it then stood."""
+    visit = told["visit"]
+    page = opened.select("kind", "path", "stage", "is_first")[told["page"]]
+    whose = meant.select(
+        "shop", "visitor_id", "session_id", "customer_id", "account_id", "is_remembered", "cart_minor",
+        pl.when("resumes").then("cart_id").otherwise("new_cart_id").alias("cart_id"),
+        pl.col("device_name").alias("device"), "browser", "os", "country", "app_version",
+        "acquisition_channel", "campaign", "referrer", "is_bot",
+    )[visit]  # fmt: skip
+    of_shop = pl.DataFrame(
+        {"site": [shop.site for shop in shops], "currency": [shop.currency for shop in shops], "says_no_bot": [shop.says_no_bot for shop in shops]}
+    )[whose["shop"]]
+    frame = told.with_columns(*page, *whose, *of_shop).with_columns(
+        (pl.col("cart_minor") + pl.col("more_minor").fill_null(0).cum_sum().over("visit")).alias("total_minor"),
+        (pl.col("is_remembered") | pl.col("event_type").is_in(["login", "sign_up"]).cum_max().over("visit")).alias("is_known"),
+        ((pl.col("stage") == Stage.CONFIRMATION) & (pl.col("event_type") == "page_view")).cast(pl.Int64).alias("is_order"),
+    )
+    is_commerce, opens = pl.col("event_type").is_in(COMMERCE), pl.col("event_type") == "page_view"
+    is_confirmed = (pl.col("kind") == Kind.CONFIRMATION) & (opens | (pl.col("event_type") == "purchase"))
+    return frame.with_columns(
+        PATHS.gather(frame["path"]).alias("page_path"),
+        PAGE_TYPES.gather(frame["kind"]).alias("page_type"),
+        pl.when("is_known").then("customer_id").alias("customer_id"),
+        pl.when("is_known").then("account_id").alias("account_id"),
+        pl.when(is_commerce).then("cart_id").alias("cart_id"),
+        pl.when(is_commerce).then("total_minor").alias("amount_minor"),
+        pl.when(is_commerce).then("currency").alias("currency"),
+        pl.when(is_confirmed).then((pl.col("is_order").cum_sum().over("shop") + first_order - 1).cast(pl.String)).alias("order_id"),
+        pl.when(pl.col("is_first") & opens).then("referrer").alias("referrer"),
+        pl.when(pl.col("is_bot") | pl.col("says_no_bot")).then("is_bot").alias("is_bot"),
+    )
