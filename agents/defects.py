@@ -1,0 +1,37 @@
+"""What happens on a defect: the process ends, at once.
+
+Nothing needs a clean stop, for the manifest is the commit. The gentle ways lose events: an exception that leaves a Faust
+agent loses its event and the agent goes on, `app.crash` commits first, `SystemExit` in an agent hangs for ever.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Awaitable
+from typing import NoReturn, TypeVar
+
+EXIT_DEFECT = 70
+"""Exit code after a defect (EX_SOFTWARE)."""
+
+T = TypeVar("T")
+
+
+def end_process(error: BaseException) -> NoReturn:
+    """Show the error and end the process: no handler, no `finally` and no commit on the way."""
+    traceback.print_exception(error, file=sys.__stderr__)
+    for stream in (sys.stdout, sys.__stderr__):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # none, a broken pipe, closed: it ends in any case
+            stream.flush()  # type: ignore[union-attr]
+    os._exit(EXIT_DEFECT)
+
+
+async def or_end(work: Awaitable[T]) -> T:
+    """Await work whose failure is a defect."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic of a native library is no Exception
+        end_process(error)
