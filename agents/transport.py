@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 import faust
 from faust.transport import base
@@ -180,7 +180,7 @@ class RunConsumer(faust_consumer.Consumer):
             timestamp_type=kind,
             headers=[],
             key=None,
-            value=run,
+            value=cast("bytes", run),  # what the agent gets: RunSchema hands it over as it is
             checksum=None,
             serialized_key_size=0,
             serialized_value_size=run.size,
@@ -189,7 +189,7 @@ class RunConsumer(faust_consumer.Consumer):
         )
 
     def assignment(self) -> set[TP]:
-        """What the group says is ours."""
+        """Say what the group says is ours."""
         return set(self._thread.owned)
 
     def highwater(self, tp: TP) -> int:

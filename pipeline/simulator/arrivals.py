@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from pipeline.simulator.draws import Floats, Ints
 from pipeline.simulator.shops import Shop
 
 HOUR_MS = 3_600_000
@@ -27,7 +28,7 @@ WEEKDAYS = np.array([1.02, 0.97, 0.95, 0.97, 0.93, 1.02, 1.14])
 """Arrivals of a day against the mean day, Monday first."""
 
 
-def arrivals(rng: np.random.Generator, shop: Shop, begin_ms: int, end_ms: int) -> np.ndarray:
+def arrivals(rng: np.random.Generator, shop: Shop, begin_ms: int, end_ms: int) -> Ints:
     """Times in [begin, end) at which new visitors come, ascending."""
     edges = np.append(np.arange(begin_ms, end_ms, _GRID_MS, dtype=np.int64), end_ms)
     middle = (edges[1:] + edges[:-1]) // 2
@@ -36,13 +37,15 @@ def arrivals(rng: np.random.Generator, shop: Shop, begin_ms: int, end_ms: int) -
     n = int(rng.poisson(expected[-1]))
     drawn = np.sort(rng.random(n)) * expected[-1]
     times = np.interp(drawn, expected, edges).astype(np.int64)
-    return np.minimum(times, end_ms - 1)
+    within: Ints = np.minimum(times, end_ms - 1)
+    return within
 
 
-def rate(shop: Shop, at_ms: np.ndarray) -> np.ndarray:
+def rate(shop: Shop, at_ms: Ints) -> Floats:
     """New visitors a day that would come if it were always as busy as at these times."""
     local = at_ms + int(shop.utc_offset / timedelta(milliseconds=1))
     hour = local % DAY_MS / HOUR_MS
     of_day = np.interp(hour - 0.5, np.arange(-1, 25), np.concatenate([HOURS[-1:], HOURS, HOURS[:1]]))
     of_week = WEEKDAYS[(local - _MONDAY_MS) // DAY_MS % 7]
-    return shop.visitors_per_day * (of_day / HOURS.mean()) * of_week
+    per_day: Floats = shop.visitors_per_day * (of_day / HOURS.mean()) * of_week
+    return per_day

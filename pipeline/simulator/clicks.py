@@ -4,12 +4,15 @@ Frames:  TRODDEN with pace_ms, device, is_bot -> HAPPENINGS
 Cases:   rage: 3 and more within a second on one button that does nothing | calm: a stepper, a double click, a gallery, three boxes in a row
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
 from pipeline.simulator.devices import HEIGHT_PX, WIDTH_PX
+from pipeline.simulator.draws import Ints, thought_ms
 from pipeline.simulator.friction import Moment
-from pipeline.simulator.happenings import happenings, repeated, strings, thought_ms
+from pipeline.simulator.happenings import happenings, repeated, strings
 from pipeline.simulator.pages import Kind
 
 DOUBLE_CLICKS = 0.03
@@ -31,7 +34,25 @@ _BUTTONS = {
 BUTTON_OF_KIND = [_BUTTONS.get(kind, "link.continue") for kind in Kind]
 """The button or link that leads on, by kind of page."""
 _ROLES = ["button" if kind in _BUTTONS else "link" for kind in Kind]
-_FILTERS = ("checkbox.filter-size", "checkbox.filter-colour", "checkbox.filter-brand", "checkbox.filter-price")
+
+
+@dataclass(frozen=True)
+class Calm:
+    """Clicks in a row that mean no harm."""
+
+    elements: tuple[str, ...]
+    """Clicked one after the other, and round again."""
+    role: str
+    apart_ms: tuple[int, int]
+    """Shortest and longest time between two of them."""
+    rank: int
+    """Order of the runs on one page: one is finished before the next begins."""
+
+
+_DOUBLED = Calm(("image.main",), "other", (80, 260), 0)
+_LEAFED_THROUGH = Calm(("button.gallery-next",), "button", (1_300, 3_000), 8)
+_TICKED = Calm(("checkbox.filter-size", "checkbox.filter-colour", "checkbox.filter-brand"), "other", (250, 600), 16)
+_COUNTED = Calm(("button.quantity-plus",), "stepper", (110, 260), 24)
 
 
 def rage(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
@@ -73,45 +94,34 @@ def look_alikes(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFr
     boxes = np.flatnonzero(is_person & (kind == Kind.LISTING) & (mood > 1 - BOXES))
     counted = np.flatnonzero(pages["quantity"].to_numpy() > 1)
     return [
-        _run(rng, pages, doubled, np.full(len(doubled), 2), "image.main", "other", (80, 260)),
-        _run(rng, pages, gallery, rng.integers(3, 6, len(gallery)), "button.gallery-next", "button", (1_300, 3_000)),
-        _run(rng, pages, boxes, np.full(len(boxes), 3), _FILTERS, "other", (250, 600)),
-        _run(rng, pages, counted, pages["quantity"].to_numpy()[counted] - 1, "button.quantity-plus", "stepper", (110, 260)),
+        _run(rng, pages, _DOUBLED, doubled, np.full(len(doubled), 2)),
+        _run(rng, pages, _LEAFED_THROUGH, gallery, rng.integers(3, 6, len(gallery))),
+        _run(rng, pages, _TICKED, boxes, np.full(len(boxes), 3)),
+        _run(rng, pages, _COUNTED, counted, pages["quantity"].to_numpy()[counted] - 1),
     ]
 
 
-def _run(
-    rng: np.random.Generator,
-    pages: pl.DataFrame,
-    here: np.ndarray,
-    times: np.ndarray,
-    element: str | tuple[str, ...],
-    role: str,
-    apart_ms: tuple[int, int],
-) -> pl.DataFrame:
-    """So many clicks on one element of each page, or on one after the other of several."""
+def _run(rng: np.random.Generator, pages: pl.DataFrame, calm: Calm, here: Ints, times: Ints) -> pl.DataFrame:
+    """So many clicks on each page."""
     page, nth = repeated(here, times)
-    names = (element,) if isinstance(element, str) else element
-    spread_px = 3 if len(names) == 1 else 150
-    block = _click(
-        rng, pages, page, strings(names, nth % len(names)), strings([role], nth * 0), spread_px=spread_px, nth=nth, starts=here
-    )
-    return block.with_columns(
-        pl.when(pl.col("nth") == 0).then("after_ms").otherwise(pl.Series(rng.integers(*apart_ms, len(page)))).alias("after_ms")
-    )
+    element, role = strings(calm.elements, nth % len(calm.elements)), strings([calm.role], nth * 0)
+    spread_px = 3 if len(calm.elements) == 1 else 150
+    block = _click(rng, pages, page, element, role, spread_px=spread_px, nth=calm.rank + nth, starts=here)
+    apart_ms = pl.Series(rng.integers(*calm.apart_ms, len(page)))
+    return block.with_columns(pl.when(pl.Series(nth == 0)).then("after_ms").otherwise(apart_ms).alias("after_ms"))
 
 
 def _click(
     rng: np.random.Generator,
     pages: pl.DataFrame,
-    page: np.ndarray,
+    page: Ints,
     element: pl.Series,
     role: pl.Series,
     *,
     moment: Moment = Moment.TRIED,
     spread_px: int,
-    nth: np.ndarray | int,
-    starts: np.ndarray | None = None,
+    nth: Ints | int,
+    starts: Ints | None = None,
 ) -> pl.DataFrame:
     x_px, y_px = _places(rng, pages, page if starts is None else starts, page, spread_px=spread_px)
     return happenings(
@@ -129,9 +139,7 @@ def _click(
     )
 
 
-def _places(
-    rng: np.random.Generator, pages: pl.DataFrame, here: np.ndarray, page: np.ndarray, *, spread_px: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _places(rng: np.random.Generator, pages: pl.DataFrame, here: Ints, page: Ints, *, spread_px: int) -> tuple[Ints, Ints]:
     """One place a page on the visitor's screen, and every click within so many pixels of it, still on the screen."""
     device = pages["device"].to_numpy()
     places = []

@@ -2,11 +2,11 @@
 
 import polars as pl
 
-_TIME = pl.Datetime("ms", "UTC")
+from pipeline.simulator.columns import TIME, schema
 
-CONTRACT = pl.Schema(
+CONTRACT = schema(
     {
-        "event_id": pl.String, "event_type": pl.String, "event_at": _TIME, "sent_at": _TIME, "site": pl.String,
+        "event_id": pl.String, "event_type": pl.String, "event_at": TIME, "sent_at": TIME, "site": pl.String,
         "visitor_id": pl.String, "session_id": pl.String, "customer_id": pl.String, "account_id": pl.String,
         "sequence": pl.Int64, "journey": pl.String, "step": pl.String, "page": pl.String, "page_type": pl.String,
         "referrer": pl.String, "campaign": pl.String, "acquisition_channel": pl.String,
@@ -23,14 +23,14 @@ CONTRACT = pl.Schema(
 )  # fmt: skip
 """Every column of the contract, in its order. `sent_at`, `journey` and `step` stay null: these emitters know none of them."""
 
-EVENTS = pl.Schema({**CONTRACT, "record_at": _TIME})
+EVENTS = schema({**CONTRACT, "record_at": TIME})
 """What the simulator hands out, in order of `record_at`: the time at which the event arrived."""
 
 
 def as_events(told: pl.DataFrame) -> pl.DataFrame:
     """Told happenings as events of the contract, with the row of the visit. Frames: -> `visit` and CONTRACT."""
     named = told.with_columns(
-        pl.col("at_ms").cast(_TIME).alias("event_at"),
+        pl.col("at_ms").cast(TIME).alias("event_at"),
         pl.col("page_path").alias("page"),
         # The counter is one of the session: an emitter without sessions has none.
         pl.when(pl.col("session_id").is_not_null()).then("sequence").alias("sequence"),

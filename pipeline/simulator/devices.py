@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.draws import Ints
+
 
 @dataclass(frozen=True)
 class Device:
@@ -56,6 +58,6 @@ COLUMNS = pl.DataFrame(
 """What an event says of its device, a row a device."""
 
 
-def devices(rng: np.random.Generator, n: int) -> np.ndarray:
+def devices(rng: np.random.Generator, n: int) -> Ints:
     """The device of n people, as an index into DEVICES."""
     return rng.choice(len(DEVICES), n, p=_SHARES).astype(np.int64)

@@ -11,11 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.draws import Ints, mixed
+
 _OFFLINE_MS = 600_000
 _SHARE_OFFLINE = 0.2
 """Of the late events, those that a device held back while it was offline, all of the same ten minutes at once."""
 MOST_MS = 45 * 60_000
 """Nothing arrives later than this after it happened."""
+_HELD_UP_MS = ((0.85, 3_000, 60_000), (0.12, 60_000, 300_000), (0.03, 300_000, 1_800_000))
+"""How late an event is that is late by itself: mostly within a minute, some within five, a few up to half an hour."""
+_AGAIN_MS = ((0.9, 200, 60_000), (0.1, 60_000, 600_000))
+"""How long after the first one a copy comes."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,12 @@ def disordered(events: pl.DataFrame, seed: int | Sequence[int], disorder: Disord
     lateness_ms = np.minimum(20 + rng.lognormal(4.8, 0.7, n), 2_000).astype(np.int64)
 
     alone = rng.random(n) < disorder.late * (1 - _SHARE_OFFLINE)
-    lateness_ms[alone] = _held_up_ms(rng, int(alone.sum()))
+    lateness_ms[alone] = mixed(rng, int(alone.sum()), _HELD_UP_MS)
     back_ms = _back_online_ms(rng, events, at_ms, disorder.late * _SHARE_OFFLINE)
     lateness_ms = np.minimum(np.where(back_ms > 0, back_ms - at_ms, lateness_ms), MOST_MS - 1_000)
 
     copied = np.flatnonzero(rng.random(n) < disorder.twice)
-    again_ms = np.where(rng.random(len(copied)) < 0.9, rng.integers(200, 60_000, len(copied)), rng.integers(60_000, 600_000, len(copied)))
+    again_ms = mixed(rng, len(copied), _AGAIN_MS)
     rows = np.append(np.arange(n), copied)
     arrived_ms = at_ms[rows] + np.append(lateness_ms, np.minimum(lateness_ms[copied] + again_ms, MOST_MS))
     order = np.argsort(arrived_ms, kind="stable")
@@ -55,15 +61,7 @@ def disordered(events: pl.DataFrame, seed: int | Sequence[int], disorder: Disord
     return events[rows[order]].with_columns(record_at)
 
 
-def _held_up_ms(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Most within a minute, some within five, a few up to half an hour."""
-    kind = rng.random(n)
-    return np.select(
-        [kind < 0.85, kind < 0.97], [rng.integers(3_000, 60_000, n), rng.integers(60_000, 300_000, n)], rng.integers(300_000, 1_800_000, n)
-    )
-
-
-def _back_online_ms(rng: np.random.Generator, events: pl.DataFrame, at_ms: np.ndarray, share: float) -> np.ndarray:
+def _back_online_ms(rng: np.random.Generator, events: pl.DataFrame, at_ms: Ints, share: float) -> Ints:
     """When the device of each event came back online; 0 if it was never gone."""
     n = len(at_ms)
     if n == 0:

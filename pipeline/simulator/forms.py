@@ -8,8 +8,9 @@ Frames:  TRODDEN with pace_ms -> HAPPENINGS
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.draws import thought_ms
 from pipeline.simulator.friction import FORM_OF_KIND, Moment
-from pipeline.simulator.happenings import happenings, repeated, strings, thought_ms
+from pipeline.simulator.happenings import happenings, repeated, strings
 from pipeline.simulator.pages import Kind
 
 ONE_ERROR = 0.10

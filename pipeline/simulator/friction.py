@@ -10,6 +10,8 @@ from enum import IntEnum
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.columns import schema
+from pipeline.simulator.draws import Bools
 from pipeline.simulator.pages import PAGES, Kind, Stage
 
 
@@ -78,7 +80,7 @@ FORM_OF_KIND = {
 }
 _BUTTONED = (Kind.LISTING, Kind.PRODUCT, Kind.CART, Kind.CHECKOUT, Kind.SHIPPING, Kind.PAYMENT)
 
-TRODDEN = pl.Schema(
+TRODDEN = schema(
     {
         **PAGES,
         "rage_click": pl.Boolean,
@@ -126,16 +128,16 @@ def trodden(rng: np.random.Generator, visits: pl.DataFrame, pages: pl.DataFrame,
     ).filter(pl.Series(np.arange(n) <= last[visit]))
 
 
-def _could_meet(kind: str, visits: pl.DataFrame, pages: pl.DataFrame) -> np.ndarray:
+def _could_meet(kind: str, visits: pl.DataFrame, pages: pl.DataFrame) -> Bools:
     """Pages on which this kind can be planted: once a path and visit, never on a bot, never after the purchase."""
     visit, page_kind = pages["visit"].to_numpy(), pages["kind"].to_numpy()
     is_app = (visits["device_name"] == "app").to_numpy()[visit]
-    could = pages["is_new"].to_numpy() & (pages["stage"].to_numpy() < Stage.CONFIRMATION)
+    could: Bools = pages["is_new"].to_numpy() & (pages["stage"].to_numpy() < Stage.CONFIRMATION)
     could &= ~visits["is_bot"].to_numpy()[visit]
     if kind == "rage_click":
-        return could & np.isin(page_kind, _BUTTONED)
-    if kind == "form_error_loop":
-        return could & np.isin(page_kind, list(FORM_OF_KIND))
-    if kind == "slow_page":
-        return could & ~is_app
+        could &= np.isin(page_kind, _BUTTONED)
+    elif kind == "form_error_loop":
+        could &= np.isin(page_kind, list(FORM_OF_KIND))
+    elif kind == "slow_page":
+        could &= ~is_app
     return could

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint8).reshape(256, 2)
 _GROUPS = ((0, 8, 0), (8, 12, 9), (12, 16, 14), (16, 20, 19), (20, 32, 24))
@@ -30,7 +31,7 @@ def short_ids(rng: np.random.Generator, n: int, prefix: str) -> pl.Series:
     return _strings(text)
 
 
-def _strings(text: np.ndarray) -> pl.Series:
+def _strings(text: NDArray[np.uint8]) -> pl.Series:
     """Rows of ASCII bytes of one width as strings, without a Python object a row."""
     n, width = text.shape
     offsets = np.arange(0, width * n + 1, width, dtype=np.int64)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.draws import Bools, Ints
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -42,8 +44,9 @@ ORIGIN_COLUMNS = pl.DataFrame(
 )
 
 
-def origins(rng: np.random.Generator, is_return: np.ndarray) -> np.ndarray:
+def origins(rng: np.random.Generator, is_return: Bools) -> Ints:
     """Which way each visit came, as an index into ORIGINS; who has been here before comes more directly."""
     edges = ORIGIN_SHARES.cumsum(axis=1)
     drawn = rng.random(len(is_return)) * edges[:, -1][is_return.astype(np.int64)]
-    return (drawn[:, None] >= edges[is_return.astype(np.int64)]).sum(axis=1).astype(np.int64)
+    which: Ints = (drawn[:, None] >= edges[is_return.astype(np.int64)]).sum(axis=1).astype(np.int64)
+    return which

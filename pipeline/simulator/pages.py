@@ -8,6 +8,8 @@ from enum import IntEnum
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.columns import schema
+from pipeline.simulator.draws import Bools, Ints
 from pipeline.simulator.personas import TASTE
 from pipeline.simulator.shops import CATEGORIES, N_PRODUCTS, products
 from pipeline.simulator.visits import SignIn
@@ -51,23 +53,23 @@ STEPS = ("browse", "product", "cart", "checkout", "shipping", "payment", "purcha
 STEP_OF_KIND = np.array([0, 0, -1, 2, -1, -1, 3, 4, 5, 6, 0, 1])
 """Index into STEPS by kind; -1: no step of buying."""
 
-PAGE_TYPES = pl.Series(
-    ["home", "search", "help", "cart", "login", "register", "checkout", "checkout", "checkout", "confirmation", "listing", "product"]
-)
+_PAGE_TYPES = (
+    "home", "search", "help", "cart", "login", "register",
+    "checkout", "checkout", "checkout", "confirmation", "listing", "product",
+)  # fmt: skip
+PAGE_TYPES = pl.Series(_PAGE_TYPES)
 """`page_type` by kind."""
 
 _FIXED = (
     "/", "/search", "/help/delivery", "/cart", "/login", "/register",
     "/checkout", "/checkout/shipping", "/checkout/payment", "/checkout/confirmation",
 )  # fmt: skip
-PATHS = pl.Series(
-    [*_FIXED, *(f"/c/{category}" for category in CATEGORIES), *(f"/p/{number:04d}" for number in range(N_PRODUCTS))]
-)
+PATHS = pl.Series([*_FIXED, *(f"/c/{category}" for category in CATEGORIES), *(f"/p/{number:04d}" for number in range(N_PRODUCTS))])
 """`page` by path code: the fixed pages by kind, then the listings, then the products."""
 FIRST_LISTING = len(_FIXED)
 FIRST_PRODUCT = FIRST_LISTING + len(CATEGORIES)
 
-PAGES = pl.Schema(
+PAGES = schema(
     {
         "visit": pl.Int64,
         "stage": pl.Int64,
@@ -116,7 +118,7 @@ def pages(rng: np.random.Generator, visits: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _plan(rng: np.random.Generator, visits: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _plan(rng: np.random.Generator, visits: pl.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     """Visit, stage, number within the stage and kind of every page."""
     n = visits.height
     everyone = np.arange(n)
@@ -157,13 +159,11 @@ def _plan(rng: np.random.Generator, visits: pl.DataFrame) -> tuple[np.ndarray, n
     return visit, stage, np.arange(len(visit)), kind
 
 
-def _adds(
-    rng: np.random.Generator, visits: pl.DataFrame, visit: np.ndarray, stage: np.ndarray, kind: np.ndarray
-) -> np.ndarray:
+def _adds(rng: np.random.Generator, visits: pl.DataFrame, visit: Ints, stage: Ints, kind: Ints) -> Bools:
     """The product pages that end with add_to_cart: the last one before the cart, and now and then an earlier one."""
     fills = ((visits["depth"] > 0) & ~visits["resumes"]).to_numpy()[visit]
     could = fills & (stage == Stage.EXPLORING) & (kind == Kind.PRODUCT)
-    chosen = could & (rng.random(len(visit)) < 0.12)
+    chosen: Bools = could & (rng.random(len(visit)) < 0.12)
     last = np.full(visits.height, -1)
     np.maximum.at(last, visit[could], np.flatnonzero(could))
     chosen[last[last >= 0]] = True

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.simulator.draws import Ints
+
 
 @dataclass(frozen=True)
 class Persona:
@@ -45,14 +47,11 @@ PACE_MS = np.array([persona.pace_ms for persona in PERSONAS])
 HAS_ACCOUNT = np.array([persona.has_account for persona in PERSONAS])
 COMES_BACK = np.array([persona.comes_back for persona in PERSONAS])
 LADDER = np.array(
-    [
-        (persona.to_cart, persona.to_checkout, persona.to_shipping, persona.to_payment, persona.to_purchase)
-        for persona in PERSONAS
-    ]
+    [(persona.to_cart, persona.to_checkout, persona.to_shipping, persona.to_payment, persona.to_purchase) for persona in PERSONAS]
 )
 """A row a persona: the probability of each next step given the one before."""
 
 
-def personas(rng: np.random.Generator, n: int) -> np.ndarray:
+def personas(rng: np.random.Generator, n: int) -> Ints:
     """The persona of n people, as an index into PERSONAS."""
     return rng.choice(len(PERSONAS), n, p=SHARES).astype(np.int64)

@@ -16,9 +16,10 @@ MEASURED = (0.6, 0.3, 0.35)
 COULD_BE_BETTER = 0.12
 REDIRECTS = 0.003
 
-_GOOD = ((700, 2_400), (30, 190), (0.0, 0.09))
-_BETTER = ((2_600, 3_600), (220, 440), (0.11, 0.22))
-_POOR = ((5_000, 12_000), (700, 2_400), (0.36, 0.95))
+_Ranges = tuple[tuple[float, float], ...]
+_GOOD: _Ranges = ((700, 2_400), (30, 190), (0.0, 0.09))
+_BETTER: _Ranges = ((2_600, 3_600), (220, 440), (0.11, 0.22))
+_POOR: _Ranges = ((5_000, 12_000), (700, 2_400), (0.36, 0.95))
 """From, to of each vital."""
 _MOMENTS = (Moment.PAINTED, Moment.RESPONDED, Moment.SETTLED)
 _JS_MESSAGES = (

@@ -1,13 +1,14 @@
 """What a page says of the shop's business: it was opened, it shows products, a cart, a checkout; something was bought.
 
-Frames:  TRODDEN with pace_ms, is_bot, quantity, pause_ms -> HAPPENINGS
+Frames:  TRODDEN with pace_ms, is_bot, sends_session_id, quantity, pause_ms -> HAPPENINGS
 """
 
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.draws import Ints, mixed, thought_ms
 from pipeline.simulator.friction import Moment
-from pipeline.simulator.happenings import happenings, strings, thought_ms
+from pipeline.simulator.happenings import happenings, strings
 from pipeline.simulator.pages import Kind, Stage
 from pipeline.simulator.shops import PRICES_MINOR, PRODUCT_IDS, QUERIES
 
@@ -16,6 +17,10 @@ PAGE_LEAVES_LOST = 0.18
 WISHES = 0.05
 COUPONS = 0.15
 COUPON = "WELCOME10"
+BEYOND_GAP = 0.2
+"""Of the long pauses of somebody whose emitter sends a `session_id`, those that last longer than the gap."""
+CLEAR_OF_GAP_MS = 30_000
+"""Every other silence within a visit is shorter than the gap by at least this."""
 
 _ARRIVALS = {
     Kind.SEARCH: "search",
@@ -87,7 +92,12 @@ def deeds(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
             more_minor=PRICES_MINOR[product[adds]] * quantity,
         ),
         happenings(
-            wishes, Moment.DONE, "add_to_wishlist", thought_ms(rng, pace_ms[wishes]), nth=2, product_id=_product_ids(product[wishes])
+            wishes,
+            Moment.DONE,
+            "add_to_wishlist",
+            thought_ms(rng, pace_ms[wishes]),
+            nth=2,
+            product_id=_product_ids(product[wishes]),
         ),
         # Rank 0 is the click that leads on: the coupon comes before it.
         happenings(coupons, Moment.DONE, "coupon_applied", thought_ms(rng, pace_ms[coupons]), nth=-1, coupon=COUPON),
@@ -114,20 +124,28 @@ def leaves(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def pauses(rng: np.random.Generator, pages: pl.DataFrame, *, long_pauses: float, gap_ms: int) -> np.ndarray:
-    """Milliseconds of silence before each page is opened: mostly a breath, now and then long, a few just below the gap, none on the first."""
+def pauses(rng: np.random.Generator, pages: pl.DataFrame, *, long_pauses: float, gap_ms: int) -> Ints:
+    """Milliseconds of silence before each page is opened, none before the first.
+
+    Cases:   mostly a breath | long, a few just below the gap | beyond the gap, only where the emitter says that it is the same session
+    """
     n = pages.height
     pace_ms = pages["pace_ms"].to_numpy()
-    kind = rng.random(n)
-    share_of_gap = np.select([kind < 0.6, kind < 0.85], [rng.uniform(0.08, 0.5, n), rng.uniform(0.5, 0.9, n)], 0.0)
-    close_ms = gap_ms - rng.integers(30_000, 120_000, n)
-    long_ms = np.where(kind < 0.85, share_of_gap * gap_ms, close_ms).astype(np.int64)
-    breath_ms = 200 + (0.3 * pace_ms * rng.lognormal(0.0, 0.7, n)).astype(np.int64)
+    breath_ms = np.minimum(200 + (0.3 * pace_ms * rng.lognormal(0.0, 0.7, n)).astype(np.int64), gap_ms - CLEAR_OF_GAP_MS)
+    below = (
+        (0.6, 0.08 * gap_ms, 0.5 * gap_ms),
+        (0.25, 0.5 * gap_ms, 0.9 * gap_ms),
+        (0.15, gap_ms - 120_000, gap_ms - CLEAR_OF_GAP_MS),
+    )
+    beyond = ((0.5, gap_ms + 60_000, 1.5 * gap_ms + 60_000), (0.5, 1.5 * gap_ms + 60_000, 5 * gap_ms))
+    long_ms = np.where(
+        pages["sends_session_id"].to_numpy() & (rng.random(n) < BEYOND_GAP), mixed(rng, n, beyond), mixed(rng, n, below)
+    )
     is_long = (rng.random(n) < long_pauses) & ~pages["is_bot"].to_numpy() & (pages["stage"].to_numpy() != Stage.CONFIRMATION)
     return np.where(pages["is_first"].to_numpy(), 0, np.where(is_long, long_ms, breath_ms))
 
 
-def _product_ids(product: np.ndarray) -> pl.Series:
+def _product_ids(product: Ints) -> pl.Series:
     """The id of each product; null where the page shows none."""
     is_one = product >= 0
     return PRODUCT_IDS.gather(np.where(is_one, product, 0)).zip_with(

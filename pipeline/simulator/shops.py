@@ -6,6 +6,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.draws import Ints
+
 
 @dataclass(frozen=True)
 class Shop:
@@ -32,7 +34,7 @@ class Shop:
 SHOPS = (
     Shop(
         site="atlantic",
-        visitors_per_day=17_000,
+        visitors_per_day=24_000,
         currency="EUR",
         countries=(("DE", 0.42), ("FR", 0.21), ("NL", 0.13), ("ES", 0.12), ("AT", 0.07), ("BE", 0.05)),
         utc_offset=timedelta(hours=1),
@@ -40,7 +42,7 @@ SHOPS = (
     ),
     Shop(
         site="pacific",
-        visitors_per_day=8_000,
+        visitors_per_day=11_000,
         currency="USD",
         countries=(("US", 0.78), ("CA", 0.16), ("MX", 0.06)),
         utc_offset=timedelta(hours=-7),
@@ -68,6 +70,6 @@ PRICES_MINOR = 499 + 100 * (_UNITS * _UNITS // 3_000)
 """Price of each product, 4.99 to about 318, most of them cheap: minor units of the shop's currency."""
 
 
-def products(rng: np.random.Generator, n: int) -> np.ndarray:
+def products(rng: np.random.Generator, n: int) -> Ints:
     """N products somebody looks at: a few are looked at often."""
     return np.minimum((N_PRODUCTS * rng.random(n) ** 2.2).astype(np.int64), N_PRODUCTS - 1)

@@ -10,13 +10,15 @@ Time:    simulated; nothing reads a clock. Slices are cut by `record_at`
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from pipeline.simulator.arrivals import DAY_MS, arrivals
+from pipeline.simulator.backlog import Backlog, Queue, times_ms
 from pipeline.simulator.contract import EVENTS
-from pipeline.simulator.disorder import Disorder, disordered
+from pipeline.simulator.disorder import Disorder
 from pipeline.simulator.friction import OBSTACLES, Obstacle
 from pipeline.simulator.shops import SHOPS, Shop
 from pipeline.simulator.stories import Habits, Stories, stories
@@ -25,7 +27,7 @@ from pipeline.simulator.visitors import VISITORS, coming_back, new_visitors
 
 EVENTS_PER_VISITOR = 40
 """About how many events one new visitor makes, all visits together."""
-_VISITORS_PER_COHORT = 500
+_VISITORS_PER_COHORT = 1_000
 _SHORTEST_MS, _LONGEST_MS = 300_000, DAY_MS
 _FIRST_ORDER = 100_001
 
@@ -54,7 +56,7 @@ class Simulator:
     visitors_per_day: float | None = None
     """New visitors of all shops on an average day; None: as the shops say."""
     session_gap: timedelta = timedelta(minutes=30)
-    """Silence that ends a visit: shorter than it within a visit, longer between two; at least 5 min."""
+    """Silence that ends a visit: longer between two, shorter within one, unless the emitter's `session_id` goes on; at least 5 min."""
     obstacles: tuple[Obstacle, ...] = OBSTACLES
     disorder: Disorder = field(default_factory=Disorder)
     bots: float = 0.02
@@ -67,11 +69,18 @@ class Simulator:
     def __post_init__(self) -> None:
         """Raises: ValueError on a value out of range."""
         if self.seed < 0 or self.start_at.tzinfo is None or self.session_gap < timedelta(minutes=5) or not self.shops:
-            message = "seed must not be negative, start_at needs a time zone, session_gap is at least 5 min, shops must not be empty"
+            message = (
+                "seed must not be negative, start_at needs a time zone, session_gap is at least 5 min, shops must not be empty"
+            )
             raise ValueError(message)
         if not all(0 <= share <= 1 for share in (self.bots, self.without_session_id, self.long_pauses)):
             message = "bots, without_session_id and long_pauses are shares: between 0 and 1"
             raise ValueError(message)
+
+    @property
+    def events_per_day(self) -> float:
+        """About how many events an average day has."""
+        return EVENTS_PER_VISITOR * sum(shop.visitors_per_day for shop in self._shops())
 
     def slices(self, every: timedelta, *, n_events: int | None = None) -> Iterator[pl.DataFrame]:
         """The events of one stretch of arrival time after the other, empty ones too; for ever, or up to exactly `n_events` rows."""
@@ -80,31 +89,51 @@ class Simulator:
 
     def chapters(self, every: timedelta, *, n_events: int | None = None) -> Iterator[Simulated]:
         """The slices with their truth: a visit's is told in the slice in which the last of it arrives."""
-        cohorts = self._cohorts()
-        ahead, told_until = _Ahead.nothing(), _ms(self.start_at)
-        until, left = told_until, n_events
-        while left is None or left > 0:
-            until += max(1, int(every / timedelta(milliseconds=1)))
+        settled = self._settled(n_events)
+        queues = tuple(Queue(pl.DataFrame(schema=schema)) for schema in (EVENTS, TRUTH, FRICTIONS))
+        told_until = until = _ms(self.start_at)
+        while True:
+            until += max(1, every // timedelta(milliseconds=1))
             while told_until < until:
-                told_until, more = next(cohorts)
-                ahead = ahead.with_more(more)
-            now, ahead = ahead.split(until)
-            if left is not None:
-                now, _ = now.first(left)
-                left -= now.events.height
-            yield now.simulated()
+                told = next(settled, None)
+                if told is None:
+                    break
+                told_until, ready = told
+                times = (
+                    times_ms(ready.events, "record_at"),
+                    times_ms(ready.truth, "settled_at"),
+                    times_ms(ready.frictions, "settled_at"),
+                )
+                for queue, frame, at_ms in zip(queues, _handed_out(ready), times, strict=True):
+                    queue.put(frame, at_ms)
+            if told_until < until and not any(queues):
+                return
+            yield Simulated(*(queue.take(until) for queue in queues))
 
     def visits(self, n_events: int) -> Simulated:
         """The first visits, in order of their beginning, that together have `n_events` events or just more, whole; copies come on top."""
-        ahead, n = _Ahead.nothing(), 0
+        told, n = [Backlog.nothing()], 0
         cohorts = self._cohorts()
         while n < n_events:
-            _, more = next(cohorts)
-            ahead = ahead.with_more(more)
-            n = int(ahead.truth["n_events"].sum())
-        return ahead.whole(n_events).simulated()
+            told.append(next(cohorts)[1])
+            n += int(told[-1].truth["n_events"].sum())
+        return Simulated(*_handed_out(Backlog.all_of(told).whole(n_events)))
 
-    def _cohorts(self) -> Iterator[tuple[int, "_Ahead"]]:
+    def _settled(self, n_events: int | None) -> Iterator[tuple[int, Backlog]]:
+        """What has arrived for good by one time after the other, up to so many events."""
+        ahead = Backlog.nothing()
+        for until_ms, more in self._cohorts():
+            ready, ahead = Backlog.all_of((ahead, more)).split(until_ms)
+            if n_events is None:
+                yield until_ms, ready
+                continue
+            ready = ready.first(n_events)
+            n_events -= ready.events.height
+            yield until_ms, ready
+            if not n_events:
+                return
+
+    def _cohorts(self) -> Iterator[tuple[int, Backlog]]:
         """All that begins in one stretch of time after the other, and the time before which nothing can arrive any more."""
         shops = self._shops()
         per_day = max(sum(shop.visitors_per_day for shop in shops), 1e-9)
@@ -117,7 +146,12 @@ class Simulator:
             end_ms = begin_ms + length_ms
             fresh = [
                 new_visitors(
-                    rng, arrivals(rng, shop, begin_ms, end_ms), shop, which, bots=self.bots, without_session_id=self.without_session_id
+                    rng,
+                    arrivals(rng, shop, begin_ms, end_ms),
+                    shop,
+                    which,
+                    bots=self.bots,
+                    without_session_id=self.without_session_id,
                 )
                 for which, shop in enumerate(shops)
             ]
@@ -131,7 +165,7 @@ class Simulator:
                 expected = pl.concat(
                     [expected.filter(pl.col("at_ms") >= end_ms), coming_back(rng, story.visits, gap_ms=habits.gap_ms)]
                 )
-            yield end_ms, _Ahead.of(told, n_visits, [self.seed, number, 1], self.disorder)
+            yield end_ms, Backlog.arrived(told, n_visits, [self.seed, number, 1], self.disorder)
             n_visits += sum(story.truth.height for story in told)
             begin_ms, number = end_ms, number + 1
 
@@ -143,83 +177,16 @@ class Simulator:
 
 
 def simulated(
-    seed: int, n_events: int, *, days: float = 2.0, start_at: datetime = datetime(2026, 11, 16, tzinfo=UTC), **settings: object
+    seed: int, n_events: int, *, days: float = 2.0, start_at: datetime = datetime(2026, 11, 16, tzinfo=UTC), **settings: Any
 ) -> Simulated:
     """Whole visits of about so many days that together have `n_events` events or just more; settings are those of Simulator."""
     visitors_per_day = n_events / EVENTS_PER_VISITOR / days
-    return Simulator(seed, start_at, **{"visitors_per_day": visitors_per_day, **settings}).visits(n_events)
-
-
-@dataclass(frozen=True)
-class _Ahead:
-    """What is told but not handed out yet; the frames have `visit` (a running number) and the last two `settled_at`."""
-
-    events: pl.DataFrame
-    truth: pl.DataFrame
-    frictions: pl.DataFrame
-
-    @classmethod
-    def nothing(cls) -> "_Ahead":
-        settled = {"visit": pl.Int64, "settled_at": EVENTS["record_at"]}
-        return cls(
-            pl.DataFrame(schema={"visit": pl.Int64, **EVENTS}),
-            pl.DataFrame(schema={**TRUTH, **settled}),
-            pl.DataFrame(schema={**FRICTIONS, **settled}),
-        )
-
-    @classmethod
-    def of(cls, told: list[Stories], n_visits: int, seed: list[int], disorder: Disorder) -> "_Ahead":
-        """One cohort, its visits numbered from `n_visits` on, in the order in which it arrives."""
-        if not told:
-            return cls.nothing()
-        events, truths = [], []
-        for story in told:
-            events.append(story.events.with_columns(pl.col("visit") + n_visits))
-            truths.append(story.truth.with_columns((pl.int_range(pl.len()) + n_visits).alias("visit")))
-            n_visits += story.truth.height
-        arrived = disordered(pl.concat(events), seed, disorder)
-        settled = arrived.group_by("visit").agg(pl.col("record_at").max().alias("settled_at"))
-        truth = pl.concat(truths).join(settled, on="visit", how="left", maintain_order="left")
-        frictions = pl.concat([story.frictions for story in told]).join(
-            truth.select("visit_id", "visit", "settled_at"), on="visit_id", how="left", maintain_order="left"
-        )
-        return cls(arrived, truth.sort("settled_at", maintain_order=True), frictions.sort("settled_at", maintain_order=True))
-
-    def with_more(self, more: "_Ahead") -> "_Ahead":
-        """Both, in order of arrival: of two at the same time the older one is first."""
-        return _Ahead(
-            pl.concat([self.events, more.events]).sort("record_at", maintain_order=True),
-            pl.concat([self.truth, more.truth]).sort("settled_at", maintain_order=True),
-            pl.concat([self.frictions, more.frictions]).sort("settled_at", maintain_order=True),
-        )
-
-    def split(self, until_ms: int) -> tuple["_Ahead", "_Ahead"]:
-        """What has arrived before this time, and the rest."""
-        until = pl.lit(until_ms).cast(EVENTS["record_at"])
-        parts = []
-        for frame, column in ((self.events, "record_at"), (self.truth, "settled_at"), (self.frictions, "settled_at")):
-            n = frame.select(pl.col(column).search_sorted(until)).item() if frame.height else 0
-            parts.append((frame[:n], frame[n:]))
-        return _Ahead(*(now for now, _ in parts)), _Ahead(*(later for _, later in parts))
-
-    def first(self, n: int) -> tuple["_Ahead", "_Ahead"]:
-        """At most n events, and the visits that are whole with them."""
-        if self.events.height <= n:
-            return self, _Ahead.nothing()
-        return replace(self.split(_ms(self.events["record_at"][n]))[0], events=self.events[:n]), self
-
-    def whole(self, n_events: int) -> "_Ahead":
-        """The first visits that together have so many events."""
-        first = self.truth.sort("started_at", "visit").filter(pl.col("n_events").cum_sum() - pl.col("n_events") < n_events)
-        numbers = first.select("visit")
-        return _Ahead(*(frame.join(numbers, on="visit", how="semi", maintain_order="left") for frame in (self.events, first, self.frictions)))
-
-    def simulated(self) -> Simulated:
-        """As handed out."""
-        return Simulated(
-            self.events.select(EVENTS.names()), self.truth.select(TRUTH.names()), self.frictions.select(FRICTIONS.names())
-        )
+    return Simulator(seed, start_at, **{"visitors_per_day": visitors_per_day} | settings).visits(n_events)
 
 
 def _ms(at: datetime) -> int:
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def _handed_out(backlog: Backlog) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    return backlog.events.select(EVENTS.names()), backlog.truth.select(TRUTH.names()), backlog.frictions.select(FRICTIONS.names())

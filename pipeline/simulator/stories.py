@@ -1,7 +1,7 @@
 """Whole visits told as events, with the truth about each.
 
 Frames:  VISITORS -> events (`contract.EVENTS`), truth (`truth.TRUTH`), frictions (`truth.FRICTIONS`), and VISITORS who come back
-Time:    within a visit `event_at` rises strictly, and no silence is as long as the gap
+Time:    within a visit `event_at` rises strictly, and no silence is as long as the gap, unless its events have a `session_id`
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pipeline.simulator.friction import Moment, Obstacle, trodden
 from pipeline.simulator.identifiers import uuids
 from pipeline.simulator.pages import PAGE_TYPES, PATHS, Kind, Stage, pages
 from pipeline.simulator.quality import errors, vitals
-from pipeline.simulator.shopping import COMMERCE, deeds, leaves, pauses, views
+from pipeline.simulator.shopping import CLEAR_OF_GAP_MS, COMMERCE, deeds, leaves, pauses, views
 from pipeline.simulator.shops import Shop
 from pipeline.simulator.truth import frictions, truth
 from pipeline.simulator.visits import visits
@@ -27,7 +27,7 @@ class Habits:
     """What holds for everybody who comes."""
 
     gap_ms: int
-    """Silence within a visit stays below it, silence between two visits of one visitor above it."""
+    """Silence between two visits of one visitor is longer; within a visit it is shorter, unless a `session_id` says whose it is."""
     long_pauses: float
     """Probability that a page is opened after minutes of silence."""
     obstacles: tuple[Obstacle, ...]
@@ -71,7 +71,7 @@ def stories(
 
 def _seen(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, habits: Habits) -> pl.DataFrame:
     """The opened pages with what is needed to tell them: whose they are, how many pieces are wanted, how long it took to come."""
-    whose = meant.select("pace_ms", "device", "device_name", "is_bot")[opened["visit"]]
+    whose = meant.select("pace_ms", "device", "device_name", "is_bot", "sends_session_id")[opened["visit"]]
     n = opened.height
     mood = rng.random(n)
     pieces = np.select([mood < 0.12, mood < 0.25], [rng.integers(4, 7, n), 2], 1)
@@ -98,7 +98,8 @@ def _happenings(rng: np.random.Generator, opened: pl.DataFrame) -> pl.DataFrame:
     key = (page * 16 + moment) * 64 + told["nth"].to_numpy()
     keep = (moment <= opened["cut"].to_numpy()[page]) | (moment == Moment.LEFT)
     order = np.argsort(key, kind="stable")
-    return told[order[keep[order]]]
+    kept: pl.DataFrame = told[order[keep[order]]]
+    return kept
 
 
 def _timed(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, told: pl.DataFrame, *, gap_ms: int) -> pl.DataFrame:
@@ -109,7 +110,10 @@ def _timed(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, 
     is_first = np.ones(n, dtype=bool)
     is_first[1:] = visit[1:] != visit[:-1]
     first_of_visit = np.flatnonzero(is_first)[np.cumsum(is_first) - 1] if n else page
-    after_ms = np.where(is_first, 0, np.clip(told["after_ms"].to_numpy(), 1, gap_ms - 30_000))
+    # Only a pause between two pages may be longer than the gap.
+    is_pause, silence_ms = told["moment"].to_numpy() == Moment.OPENED, told["after_ms"].to_numpy()
+    silence_ms = np.where(is_pause, silence_ms, np.clip(silence_ms, 1, gap_ms - CLEAR_OF_GAP_MS))
+    after_ms = np.where(is_first, 0, silence_ms)
     elapsed = np.cumsum(after_ms)
     at_ms = meant["at_ms"].to_numpy()[visit] + elapsed - elapsed[first_of_visit] if n else after_ms
     opens = np.ones(n, dtype=bool)
@@ -137,7 +141,11 @@ def _carried(
         "acquisition_channel", "campaign", "referrer", "is_bot",
     )[visit]  # fmt: skip
     of_shop = pl.DataFrame(
-        {"site": [shop.site for shop in shops], "currency": [shop.currency for shop in shops], "says_no_bot": [shop.says_no_bot for shop in shops]}
+        {
+            "site": [shop.site for shop in shops],
+            "currency": [shop.currency for shop in shops],
+            "says_no_bot": [shop.says_no_bot for shop in shops],
+        }
     )[whose["shop"]]
     frame = told.with_columns(*page, *whose, *of_shop).with_columns(
         (pl.col("cart_minor") + pl.col("more_minor").fill_null(0).cum_sum().over("visit")).alias("total_minor"),

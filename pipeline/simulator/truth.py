@@ -12,16 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.columns import TIME, schema
+from pipeline.simulator.draws import Bools, Ints
 from pipeline.simulator.friction import KINDS, NEVER
 from pipeline.simulator.pages import PATHS, STEP_OF_KIND, STEPS
 from pipeline.simulator.shops import Shop
 
-_TIME = pl.Datetime("ms", "UTC")
-
-TRUTH = pl.Schema(
+TRUTH = schema(
     {
         "visit_id": pl.String, "site": pl.String, "visitor_id": pl.String, "session_id": pl.String, "customer_id": pl.String,
-        "is_bot": pl.Boolean, "started_at": _TIME, "ended_at": _TIME, "n_events": pl.Int64, "first_event_id": pl.String,
+        "is_bot": pl.Boolean, "started_at": TIME, "ended_at": TIME, "n_events": pl.Int64, "first_event_id": pl.String,
         "reached": pl.List(pl.String), "furthest_step": pl.String, "converted": pl.Boolean, "left": pl.Boolean, "left_at_step": pl.String,
         "because": pl.String, "ended_by": pl.String, "met": pl.List(pl.String),
     }
@@ -31,10 +31,10 @@ TRUTH = pl.Schema(
 `furthest_step`, `left_at_step`: '' if none. `left`: had something in the cart and did not buy. `because`: why somebody left: a kind of friction, 'no_reason',
 or '' for who did not leave. `ended_by`: the kind of friction that ended the visit, cart or no cart, else ''. `met`: kinds of friction met, first met first."""
 
-FRICTIONS = pl.Schema(
+FRICTIONS = schema(
     {
         "visit_id": pl.String, "site": pl.String, "visitor_id": pl.String, "session_id": pl.String, "is_bot": pl.Boolean, "kind": pl.String,
-        "began_at": _TIME, "at": _TIME, "n_events": pl.Int64, "page": pl.String, "element": pl.String, "event_id": pl.String, "made_leave": pl.Boolean,
+        "began_at": TIME, "at": TIME, "n_events": pl.Int64, "page": pl.String, "element": pl.String, "event_id": pl.String, "made_leave": pl.Boolean,
     }
 )  # fmt: skip
 """`began_at`, `at`: first and last of the `n_events` events that make it; `event_id`: that of the last. `element`: the button clicked, the form refused,
@@ -95,7 +95,9 @@ def truth(
     return (
         of_events.with_columns(
             *_whose(meant, shops),
-            flags.select(pl.concat_list(pl.when(name).then(pl.lit(name)) for name in STEPS).list.drop_nulls()).to_series().alias("reached"),
+            flags.select(pl.concat_list(pl.when(name).then(pl.lit(name)) for name in STEPS).list.drop_nulls())
+            .to_series()
+            .alias("reached"),
             step.alias("furthest_step"),
             pl.Series("converted", converted),
             pl.Series("left", left),
@@ -103,7 +105,12 @@ def truth(
         )
         .with_columns(
             pl.when("left").then("furthest_step").otherwise(pl.lit("")).alias("left_at_step"),
-            pl.when(~pl.col("left")).then(pl.lit("")).when(pl.col("ended_by") == "").then(pl.lit(NO_REASON)).otherwise("ended_by").alias("because"),
+            pl.when(~pl.col("left"))
+            .then(pl.lit(""))
+            .when(pl.col("ended_by") == "")
+            .then(pl.lit(NO_REASON))
+            .otherwise("ended_by")
+            .alias("because"),
         )
         .join(met, on="visit_id", how="left", maintain_order="left")
         .with_columns(pl.col("met").fill_null([]))
@@ -111,7 +118,7 @@ def truth(
     )
 
 
-def _reached(opened: pl.DataFrame, n_visits: int) -> np.ndarray:
+def _reached(opened: pl.DataFrame, n_visits: int) -> Bools:
     """A row a visit, a column a step: was the visitor there?"""
     reached = np.zeros((n_visits, len(STEPS)), dtype=bool)
     visit, step = opened["visit"].to_numpy(), STEP_OF_KIND[opened["kind"].to_numpy()]
@@ -127,9 +134,9 @@ def _whose(meant: pl.DataFrame, shops: Sequence[Shop]) -> pl.DataFrame:
 
 
 def _time(name: str) -> pl.Expr:
-    return pl.col(name).cast(_TIME)
+    return pl.col(name).cast(TIME)
 
 
-def strings_of(kind: np.ndarray) -> pl.Series:
+def strings_of(kind: Ints) -> pl.Series:
     """The name of each kind of friction; '' for -1."""
     return pl.Series([*KINDS, ""]).gather(np.where(kind < 0, len(KINDS), kind))

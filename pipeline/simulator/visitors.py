@@ -8,12 +8,14 @@ import numpy as np
 import polars as pl
 
 from pipeline.simulator.arrivals import DAY_MS, HOUR_MS
+from pipeline.simulator.columns import schema
 from pipeline.simulator.devices import BOT_DEVICE, devices
+from pipeline.simulator.draws import Bools, Ints
 from pipeline.simulator.identifiers import short_ids, uuids
 from pipeline.simulator.personas import COMES_BACK, HAS_ACCOUNT, personas
 from pipeline.simulator.shops import Shop
 
-VISITORS = pl.Schema(
+VISITORS = schema(
     {
         "at_ms": pl.Int64,
         "shop": pl.Int64,
@@ -41,7 +43,7 @@ SHARE_OF_HOUSEHOLDS = 0.01
 
 
 def new_visitors(
-    rng: np.random.Generator, at_ms: np.ndarray, shop: Shop, shop_index: int, *, bots: float, without_session_id: float
+    rng: np.random.Generator, at_ms: Ints, shop: Shop, shop_index: int, *, bots: float, without_session_id: float
 ) -> pl.DataFrame:
     """First-time visitors of a shop at these times. Frames: -> VISITORS."""
     n = len(at_ms)
@@ -105,9 +107,7 @@ def coming_back(rng: np.random.Generator, visits: pl.DataFrame, *, gap_ms: int) 
     )
 
 
-def _next_visits(
-    rng: np.random.Generator, at_ms: np.ndarray, ended_ms: np.ndarray, left: np.ndarray, *, gap_ms: int
-) -> np.ndarray:
+def _next_visits(rng: np.random.Generator, at_ms: Ints, ended_ms: Ints, left: Bools, *, gap_ms: int) -> Ints:
     n = len(at_ms)
     kind = rng.random(n)
     at_once = ended_ms + gap_ms + rng.integers(60_000, 180_000, n)
@@ -121,4 +121,4 @@ def _next_visits(
 
 
 def _nothing(n: int) -> pl.Series:
-    return pl.repeat(None, n, dtype=pl.String, eager=True)
+    return pl.Series([None], dtype=pl.String).new_from_index(0, n)

@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 
 from pipeline.simulator.arrivals import DAY_MS
+from pipeline.simulator.columns import schema
 from pipeline.simulator.devices import COLUMNS as DEVICE_COLUMNS
+from pipeline.simulator.draws import Ints
 from pipeline.simulator.identifiers import short_ids, uuids
 from pipeline.simulator.origins import ORIGIN_COLUMNS, origins
 from pipeline.simulator.personas import LADDER, N_PAGES, PACE_MS
@@ -26,7 +28,7 @@ class SignIn(IntEnum):
     """Opens an account before checkout."""
 
 
-VISITS = pl.Schema(
+VISITS = schema(
     {
         **VISITORS,
         "visit_id": pl.String,
@@ -92,7 +94,7 @@ def visits(rng: np.random.Generator, visitors: pl.DataFrame) -> pl.DataFrame:
     ).select(VISITS.names())
 
 
-def _sign_ins(rng: np.random.Generator, visitors: pl.DataFrame, depth: np.ndarray) -> np.ndarray:
+def _sign_ins(rng: np.random.Generator, visitors: pl.DataFrame, depth: Ints) -> Ints:
     n = visitors.height
     has_account = visitors["customer_id"].is_not_null().to_numpy()
     must = has_account & ~visitors["is_remembered"].to_numpy()

@@ -1,0 +1,67 @@
+# Every command of the house; `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export PYTHONSAFEPATH = 1
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
+BIN := .venv/bin
+
+.PHONY: help setup up test quick chaos bench lint types docs kafka wheel check lock
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/ready  ## make the virtual environment and install what requirements.lock pins
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || true
+	if [ -x $(BIN)/uv ]; then \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .; \
+	else \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --no-deps --editable .; \
+	fi
+	touch $@
+
+up: setup  ## run everything on this machine: broker, ClickHouse, worker, simulated shop, terminal view
+	$(BIN)/ebbtide up
+
+test: setup  ## all tests but chaos and bench
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not chaos and not bench"
+
+quick: setup  ## tests that need no broker
+	$(BIN)/python -m pytest -n 2 -m "not chaos and not bench and not broker"
+
+chaos: setup  ## break things on purpose, for minutes
+	$(BIN)/python -m pytest -m chaos
+
+bench: setup  ## measure; never a test
+	$(BIN)/python -m pytest -m bench -s --benchmark-enable
+
+lint: setup  ## ruff, format, spelling, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell $$(git ls-files | grep -vE 'requirements.lock|\.svg$$')
+	$(BIN)/validate-pyproject -q pyproject.toml
+	$(BIN)/lint-imports
+
+types: setup  ## mypy, strict
+	$(BIN)/mypy
+
+docs: setup  ## write the generated pages again
+	$(BIN)/python -m schemas.document
+
+kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
+	sh deploy/kafka/kafka.sh
+
+wheel: setup  ## build the wheel
+	rm -rf dist && $(BIN)/python -m build --wheel --installer uv
+
+check: lint types test wheel  ## what CI runs
+
+lock: .venv/ready  ## resolve the dependencies again
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --universal \
+	  --python-version 3.11 --no-python-downloads -q -o requirements.lock

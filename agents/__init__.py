@@ -1,0 +1,1 @@
+"""The hands: Faust, Kafka, settings, commands; everything that has an effect."""

@@ -1,0 +1,1 @@
+"""The thinking: pure functions over frames, no I/O, no clock."""

@@ -1,0 +1,119 @@
+"""Which events have been applied, so that a repeat changes nothing: 128 bits an event, for as long as a repeat can be applied.
+
+Ids stand in sorted runs that grow by merging (see keyed_rows.py), and are forgotten when events of their time would be too late.
+The partition is part of an id: what a worker holds beside it must not matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.hashing import Hashes
+from pipeline.watermark import Millis
+
+SCHEMA = pl.Schema({"partition": pl.Int32, "high": pl.UInt64, "low": pl.UInt64, "event_ms": pl.Int64})
+
+_GROWTH = 4
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class _Ids:
+    high: Hashes
+    """Ascending."""
+    low: Hashes
+    event_ms: Millis
+    partition: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.high)
+
+    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> "_Ids":
+        return _Ids(self.high[places], self.low[places], self.event_ms[places], self.partition[places])
+
+    def sorted(self) -> "_Ids":
+        return self.at(np.argsort(self.high, kind="stable"))  # merges runs that are sorted already
+
+    def joined(self, other: "_Ids") -> "_Ids":
+        pairs = ((self.high, other.high), (self.low, other.low), (self.event_ms, other.event_ms), (self.partition, other.partition))
+        return _Ids(*(np.concatenate(pair) for pair in pairs)).sorted()  # type: ignore[arg-type]  # in the order of the fields
+
+    def holds(self, high: Hashes, low: Hashes) -> NDArray[np.bool_]:
+        places = np.minimum(np.searchsorted(self.high, high), len(self) - 1)
+        found: NDArray[np.bool_] = (self.high[places] == high) & (self.low[places] == low)
+        return found
+
+
+@dataclass(frozen=True)
+class EventIds:
+    """Ids of applied events."""
+
+    runs: tuple[_Ids, ...] = ()
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return sum(map(len, self.runs))
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all ids."""
+        return len(self) * 28
+
+    def fresh(self, partition: NDArray[np.int32], high: Hashes, low: Hashes) -> NDArray[np.bool_]:
+        """Whether each event is the first of its id: not kept, and not further up in these rows."""
+        high = _spread(partition, high)
+        order = np.lexsort((low, high))  # stable: of equal ids the first row stands first
+        again = (high[order][1:] == high[order][:-1]) & (low[order][1:] == low[order][:-1])
+        fresh = np.ones(len(high), dtype=bool)
+        fresh[order[1:][again]] = False
+        for run in self.runs:
+            # Sorted look-ups walk through memory in one direction.
+            fresh[order] &= ~run.holds(high[order], low[order])
+        return fresh
+
+    def put(self, partition: NDArray[np.int32], high: Hashes, low: Hashes, event_ms: Millis, forgotten: Mapping[int, int]) -> "EventIds":
+        """Keep these as well. `forgotten`: partition -> ms before which an event would be too late."""
+        if not len(high):
+            return self
+        runs = [*self.runs, _Ids(_spread(partition, high), low, event_ms, partition).sorted()]
+        while len(runs) > 1 and len(runs[-2]) < _GROWTH * len(runs[-1]):
+            last, before = runs.pop(), runs.pop()
+            joined = before.joined(last)
+            runs.append(joined.at(~_is_old(joined, forgotten)))
+        return replace(self, runs=tuple(run for run in runs if len(run)))
+
+    def swept(self, forgotten: Mapping[int, int]) -> "EventIds":
+        """Only what can still meet a repeat."""
+        return replace(self, runs=tuple(kept for run in self.runs if len(kept := run.at(~_is_old(run, forgotten)))))
+
+    def snapshot(self, partition: int) -> pl.DataFrame:
+        """Frames: -> SCHEMA."""
+        kept = [run.at(run.partition == partition) for run in self.runs]
+        return pl.concat([SCHEMA.to_frame(), *(pl.DataFrame([run.partition, run.high, run.low, run.event_ms], schema=SCHEMA) for run in kept)])
+
+    def restored(self, ids: pl.DataFrame) -> "EventIds":
+        """These as well, from a snapshot. Frames: SCHEMA."""
+        if ids.is_empty():
+            return self
+        run = _Ids(ids["high"].to_numpy(), ids["low"].to_numpy(), ids["event_ms"].to_numpy(), ids["partition"].to_numpy()).sorted()
+        return replace(self, runs=tuple(sorted((*self.runs, run), key=len, reverse=True)))
+
+    def without(self, partition: int) -> "EventIds":
+        """Those of the other partitions."""
+        return replace(self, runs=tuple(kept for run in self.runs if len(kept := run.at(run.partition != partition))))
+
+
+def _spread(partition: NDArray[np.int32], high: Hashes) -> Hashes:
+    with np.errstate(over="ignore"):
+        spread: Hashes = high ^ (partition.astype(np.uint64) + np.uint64(1)) * _SPREAD
+        return spread
+
+
+def _is_old(ids: _Ids, forgotten: Mapping[int, int]) -> NDArray[np.bool_]:
+    old = np.zeros(len(ids), dtype=bool)
+    for partition, before_ms in forgotten.items():
+        old |= (ids.partition == partition) & (ids.event_ms < before_ms)
+    return old

@@ -1,0 +1,41 @@
+"""What every fold takes and returns: state in, batch in, step out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+import polars as pl
+
+
+class State(Protocol):
+    """What a fold remembers, as frames; every row belongs to one input partition."""
+
+    def snapshot(self, partition: int) -> dict[str, pl.DataFrame]:
+        """All that is remembered of one partition: name -> frame."""
+        ...
+
+    def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
+        """This state with one more partition, from its snapshot."""
+        ...
+
+    def without(self, partition: int) -> Self:
+        """This state after one partition was forgotten."""
+        ...
+
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True)
+class Step(Generic[S]):
+    """One step of a fold: the new state, and what to say."""
+
+    state: S
+    tables: dict[str, pl.DataFrame]
+    """Table name -> rows to upsert: the columns of `frames.TABLES[name]` and `partition`."""
+    rejects: pl.DataFrame
+    """frames.REFUSED: events that were too late to be applied."""
+    fates: pl.DataFrame
+    """frames.FATES of the batch, a row a partition and fate."""
+    watermarks: pl.DataFrame
+    """frames.WATERMARKS after the batch."""

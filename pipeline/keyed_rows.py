@@ -1,0 +1,109 @@
+"""Rows of state found by key, for a million entities of which a step touches a few.
+
+A frame that is rewritten whole in every step costs 0.09 s at a million rows (measured). So rows stand in sorted runs, as in a log-structured
+merge tree: a step takes the rows of the keys it touches out (they are only marked), and puts what became of them back as a new small run;
+runs of like size are merged, so that each row is rewritten a few times in its life.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.hashing import Hashes
+
+Mask = NDArray[np.bool_]
+
+_GROWTH = 4
+"""A run is merged into its neighbour unless that is so many times larger."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    keys: Hashes
+    """Ascending."""
+    rows: pl.DataFrame
+    alive: Mask
+    n_alive: int
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, key: str) -> "_Run":
+        rows = rows.sort(key)
+        return cls(rows[key].to_numpy(), rows, np.ones(rows.height, dtype=bool), rows.height)
+
+    def places(self, keys: Hashes) -> NDArray[np.int64]:
+        """Rows of these keys that are alive."""
+        begins, ends = np.searchsorted(self.keys, keys, side="left"), np.searchsorted(self.keys, keys, side="right")
+        counts = ends - begins
+        found = np.flatnonzero(counts)
+        begins, counts = begins[found], counts[found]
+        if not len(found):
+            return found
+        starts = np.cumsum(counts) - counts
+        places = np.arange(counts.sum()) - np.repeat(starts - begins, counts)
+        return places[self.alive[places]]
+
+    def without(self, places: NDArray[np.int64]) -> "_Run":
+        alive = self.alive.copy()
+        alive[places] = False
+        return replace(self, alive=alive, n_alive=self.n_alive - len(places))
+
+    def living(self) -> pl.DataFrame:
+        return self.rows if self.n_alive == self.rows.height else self.rows.filter(pl.Series(self.alive))
+
+
+@dataclass(frozen=True)
+class KeyedRows:
+    """An immutable set of rows with a UInt64 key that several may share."""
+
+    schema: pl.Schema
+    key: str
+    runs: tuple[_Run, ...] = ()
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return sum(run.n_alive for run in self.runs)
+
+    def frame(self) -> pl.DataFrame:
+        """All rows, in no order."""
+        return pl.concat([self.schema.to_frame(), *(run.living() for run in self.runs)])
+
+    def take(self, keys: Hashes) -> tuple[pl.DataFrame, "KeyedRows"]:
+        """The rows of these keys (ascending, each once), and what is left without them."""
+        taken, left = [self.schema.to_frame()], []
+        for run in self.runs:
+            places = run.places(keys)
+            if len(places):
+                taken.append(run.rows[places])
+                run = run.without(places)  # noqa: PLW2901 - the run after it
+            if run.n_alive:
+                left.append(run)
+        return pl.concat(taken), replace(self, runs=tuple(left))
+
+    def put(self, rows: pl.DataFrame) -> "KeyedRows":
+        """These rows as well; the columns may stand in any order."""
+        if rows.is_empty():
+            return self
+        runs = [*self.runs, _Run.of(rows.select(self.schema.names()), self.key)]
+        while len(runs) > 1 and runs[-2].n_alive < _GROWTH * runs[-1].n_alive:
+            last, before = runs.pop(), runs.pop()
+            runs.append(_Run.of(pl.concat([before.living(), last.living()]), self.key))
+        return replace(self, runs=tuple(runs))
+
+    def keys_where(self, wanted: Callable[[pl.DataFrame], Mask]) -> Iterator[Hashes]:
+        """Keys of the living rows that are wanted, run after run."""
+        for run in self.runs:
+            yield run.keys[wanted(run.rows) & run.alive]
+
+    def kept(self, wanted: Callable[[pl.DataFrame], Mask]) -> "KeyedRows":
+        """Only the rows that are wanted."""
+        kept = []
+        for run in self.runs:
+            living = run.living()
+            rows = living.filter(pl.Series(wanted(living)))
+            if rows.height:
+                kept.append(run if rows.height == run.rows.height else _Run.of(rows, self.key))
+        return replace(self, runs=tuple(kept))

@@ -1,0 +1,114 @@
+"""Events of the clickstream on their way into sessions: what becomes of each, and what is needed of those that are applied.
+
+Frames:  event_schema("clickstream") + POSITION -> Judged
+Cases:   further behind the watermark than the horizon -> too late, never applied | seen before -> duplicate | behind the watermark -> applied, and counted as late
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.event_ids import EventIds
+from pipeline.frames import FATES, REFUSED
+from pipeline.hashing import Hashes, also64, also128, hash64, hash128
+from pipeline.ordering import ties
+from pipeline.rejects import Reason
+from pipeline.session_parts import clusters
+from pipeline.session_rules import SessionRules
+from pipeline.watermark import UNREAD, Millis, advanced, in_ms, milliseconds
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A batch, with what became of each record."""
+
+    applied: pl.DataFrame
+    """The events that count, in the order they came, and `event_ms`, `tie`, `event_key` and `event_low` (hash of the id), `visitor_key`, `stream`."""
+    ids: EventIds
+    """All applied ids, these among them."""
+    rejects: pl.DataFrame
+    """frames.REFUSED."""
+    fates: pl.DataFrame
+    """frames.FATES."""
+    watermarks: pl.DataFrame
+    """frames.WATERMARKS after the batch."""
+
+
+def judged(batch: pl.DataFrame, watermarks: pl.DataFrame, ids: EventIds, rules: SessionRules) -> Judged:
+    """Say of every record whether it is applied."""
+    before_ms, after = advanced(batch, watermarks, rules.allowed_lateness)
+    event_ms = in_ms(batch["event_at"])
+    horizon_ms = milliseconds(rules.dedup_horizon)
+    is_read = before_ms != UNREAD
+    too_late = is_read & (event_ms < np.where(is_read, before_ms, 0) - horizon_ms)
+    partition = batch["partition"].to_numpy()
+    key, low = hash128(batch["event_id"])
+    site_key, site_low = also128((key, low), batch["site"])
+    in_time = np.flatnonzero(~too_late)
+    fresh = ids.fresh(partition[in_time], site_key[in_time], site_low[in_time])
+    chosen = in_time[fresh]
+    kept = ids.put(partition[chosen], site_key[chosen], site_low[chosen], event_ms[chosen], forgotten(after, horizon_ms))
+    fate = np.full(len(batch), 1)
+    fate[too_late] = 2
+    fate[chosen] = 0
+    applied = _keyed(batch[chosen], event_ms[chosen], key[chosen], low[chosen])
+    refused = np.flatnonzero(too_late)
+    return Judged(
+        applied, kept, _refused(batch[refused], before_ms[refused]), _fates(partition, fate, is_read & (event_ms < before_ms)), after
+    )
+
+
+def forgotten(watermarks: pl.DataFrame, horizon_ms: int) -> dict[int, int]:
+    """Partition -> ms before which an event is too late."""
+    known = zip(watermarks["partition"].to_list(), in_ms(watermarks["watermark"]).tolist(), strict=True)
+    return {partition: ms - horizon_ms for partition, ms in known if ms != UNREAD}
+
+
+def _keyed(events: pl.DataFrame, event_ms: Millis, key: Hashes, low: Hashes) -> pl.DataFrame:
+    visitor_key = hash64(events["site"], events["visitor_id"])
+    return events.with_columns(
+        pl.Series("event_ms", event_ms, pl.Int64),
+        ties(events["sequence"], key),
+        pl.Series("event_key", key, pl.UInt64),
+        pl.Series("event_low", low, pl.UInt64),
+        pl.Series("visitor_key", visitor_key, pl.UInt64),
+        pl.Series("stream", also64(visitor_key, events["session_id"]), pl.UInt64),
+    )
+
+
+def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
+    """The applied events in order of (stream, event_ms, tie), with `piece`: a number for each part of a session they belong to."""
+    events = events.sort("stream", "event_ms", "tie")
+    event_ms = events["event_ms"].to_numpy()
+    has_id = events["session_id"].is_not_null().to_numpy()
+    patience_ms = np.where(has_id, milliseconds(rules.retention), milliseconds(rules.gap)).astype(np.int64)
+    cluster = clusters(events["stream"].to_numpy(), event_ms, event_ms, patience_ms)
+    customer = hash64(events["customer_id"])
+    customer[events["customer_id"].is_null().to_numpy()] = 0
+    with np.errstate(over="ignore"):
+        piece = customer ^ (cluster.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    return events.with_columns(pl.Series("piece", piece, pl.UInt64))
+
+
+def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:
+    behind_s = (before_ms - in_ms(events["event_at"])) // 1_000
+    detail = pl.concat_str(pl.lit("event_at lies "), pl.Series(behind_s).cast(pl.String), pl.lit(" s behind the watermark"))
+    return events.select("partition", "offset", pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail")).cast(dict(REFUSED))
+
+
+_FATES = ("applied", "duplicate", "too_late")
+
+
+def _fates(partition: NDArray[np.int32], fate: NDArray[np.int64], late: NDArray[np.bool_]) -> pl.DataFrame:
+    counted: Mapping[str, object] = {"partition": partition, "fate": fate, "late": late & (fate == 0)}
+    return (
+        pl.DataFrame(counted)
+        .group_by("partition", "fate", maintain_order=True)
+        .agg(pl.len().alias("n"), pl.col("late").sum().alias("n_late"))
+        .with_columns(pl.col("fate").replace_strict(dict(enumerate(_FATES)), return_dtype=pl.String))
+        .select(FATES.names())
+        .cast(dict(FATES))
+    )

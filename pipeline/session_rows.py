@@ -1,0 +1,214 @@
+"""Rows of ClickHouse from what there is to say of sessions.
+
+Frames:  Told -> frames.SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, each with `partition`, and `group` or what it is compared by
+"""
+
+from functools import cache
+
+import polars as pl
+
+from pipeline import frames
+from pipeline.friction import friction_score
+from pipeline.hashing import hex128, hexed
+from pipeline.journey_map import JourneyMap
+from pipeline.session_parts import CONTEXT
+from pipeline.session_rules import SessionRules
+from pipeline.session_views import Told
+
+ORDER_AFTER_COMMIT = "order_after_commit"
+"""The expectation that an abandoned session has disappointed."""
+
+_LABELS = ("device", "browser", "os", "country", "app_version", "acquisition_channel")
+
+
+def sessions(told: Told, rules: SessionRules) -> pl.DataFrame:
+    """One row a session, with `group`. Frames: -> SESSIONS."""
+    journeys = rules.journeys
+    return _with_journey(told.sessions, journeys).select(
+        "group",
+        "partition",
+        pl.col("site").cast(pl.String),
+        "visitor_id",
+        pl.col("told_id").alias("session_id"),
+        "customer_id",
+        "account_id",
+        "journey",
+        _time("first_ms").alias("started_at"),
+        _time("last_ms").alias("ended_at"),
+        "n_events",
+        "engaged_ms",
+        "entry_page",
+        "exit_page",
+        "steps",
+        pl.col("step").alias("furthest_step"),
+        pl.col("furthest").cast(pl.Int64).alias("furthest_step_index"),
+        "status",
+        pl.when(pl.col("status") == "abandoned").then("step").otherwise(pl.lit("")).alias("abandoned_step"),
+        "order_id",
+        "cart_id",
+        *(pl.col(name).cast(pl.String) for name in (*_LABELS, "campaign")),
+        "is_bot",
+        pl.col("amount_minor").alias("cart_value_minor"),
+        pl.col("currency").cast(pl.String),
+        "n_signals",
+        friction_score("points").alias("friction_score"),
+    )
+
+
+def steps(told: Told, rules: SessionRules) -> pl.DataFrame:
+    """One row a session, journey and step reached, with `group`. Frames: -> STEPS."""
+    return (
+        told.steps.select("group", "journey_no", "step", "first_ms", "last_ms", "n_events", "engaged_ms")
+        .join(_step_table(rules.journeys), on=["journey_no", "step"], how="inner")
+        .join(
+            told.sessions.select("group", "partition", "site", "visitor_id", "told_id", "customer_id", "account_id"), on="group", how="inner"
+        )
+        .select(
+            "group",
+            "partition",
+            pl.col("site").cast(pl.String),
+            pl.lit("session").alias("instance"),
+            pl.concat_str("visitor_id", pl.lit("/"), "told_id").alias("instance_id"),
+            "journey",
+            pl.col("step_name").alias("step"),
+            pl.col("step").cast(pl.UInt32).alias("step_index"),
+            "is_commit",
+            "is_goal",
+            "owner",
+            _time("first_ms").alias("first_at"),
+            _time("last_ms").alias("last_at"),
+            "n_events",
+            "engaged_ms",
+            pl.col("told_id").alias("session_id"),
+            "visitor_id",
+            "customer_id",
+            "account_id",
+        )
+    )
+
+
+def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
+    """One row a signal that fired, with `group`. Frames: -> SIGNALS."""
+    fired = told.fired.join(
+        told.sessions.select("group", "told_id", "customer_id", "account_id", "journey_no", *_LABELS), on="group", how="inner"
+    )
+    # Its own step in the session's journey, else the furthest one reached by then.
+    own = pl.coalesce(
+        pl.lit(None, dtype=pl.Int16), *(pl.when(pl.col("journey_no") == no).then(name) for no, (name, _) in enumerate(rules.journeys.columns()))
+    )
+    by_then = (
+        fired.select("signal_id", "group", "journey_no", "event_ms")
+        .join(told.steps.select("group", "journey_no", "step", "first_ms"), on=["group", "journey_no"])
+        .filter(pl.col("first_ms") <= pl.col("event_ms"))
+        .group_by("signal_id")
+        .agg(pl.col("step").max().alias("by_then"))
+    )
+    return (
+        fired.join(by_then, on="signal_id", how="left")
+        .with_columns(pl.coalesce(own, "by_then").alias("step"))
+        .join(_step_table(rules.journeys), on=["journey_no", "step"], how="left")
+        .select(
+            "group",
+            "partition",
+            pl.col("site").cast(pl.String),
+            pl.col("signal").cast(pl.String),
+            "signal_id",
+            _time("event_ms").alias("fired_at"),
+            "visitor_id",
+            pl.col("told_id").alias("session_id"),
+            "customer_id",
+            "account_id",
+            pl.when(pl.col("step").is_not_null()).then("journey").alias("journey"),
+            pl.col("step_name").alias("step"),
+            "page",
+            "element",
+            "owner",
+            "value",
+            "weight",
+            "rule",
+            "detail",
+            *(pl.col(name).cast(pl.String) for name in _LABELS),
+        )
+    )
+
+
+def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
+    """One row an abandoned session, with `group`. Frames: -> OUTCOMES."""
+    abandoned = _with_journey(told.sessions.filter((pl.col("status") == "abandoned") & ~pl.col("is_bot")), rules.journeys).join(
+        told.commits.select("group", "journey_no", "ms", "high", "low"), on=["group", "journey_no"], how="inner"
+    )
+    site = abandoned["site"].cast(pl.String)
+    event = hexed(abandoned["high"].to_numpy(), abandoned["low"].to_numpy())
+    expectation = pl.Series([ORDER_AFTER_COMMIT], dtype=pl.String).new_from_index(0, abandoned.height)
+    due = (pl.col("last_ms").cast(frames.TIME) + pl.lit(rules.gap)).cast(frames.TIME)
+    return abandoned.select(
+        "group",
+        "partition",
+        pl.col("site").cast(pl.String),
+        expectation.alias("expectation"),
+        hex128(site, expectation, abandoned["visitor_id"], event).alias("outcome_id"),
+        "journey",
+        "step",
+        "owner",
+        "visitor_id",
+        pl.col("told_id").alias("session_id"),
+        "order_id",
+        "customer_id",
+        "account_id",
+        _time("ms").alias("began_at"),
+        due.alias("due_at"),
+        due.alias("lapsed_at"),
+        pl.lit("provisional").alias("status"),
+        pl.col("amount_minor").alias("value_minor"),
+        pl.col("currency").cast(pl.String),
+        *(pl.col(name).cast(pl.String) for name in _LABELS if name != "os"),
+    )
+
+
+def identities(told: Told) -> pl.DataFrame:
+    """One row a session with a customer. Frames: -> IDENTITIES."""
+    known = told.sessions.filter(pl.col("linked_ms").is_not_null() & ~pl.col("is_bot"))
+    return known.select(
+        "group",
+        "partition",
+        pl.col("site").cast(pl.String),
+        "visitor_id",
+        _time("linked_ms").alias("linked_at"),
+        "customer_id",
+        pl.lit("clickstream").alias("source"),
+    ).unique(["site", "visitor_id", "linked_at"], keep="first", maintain_order=True)
+
+
+def _time(name: str) -> pl.Expr:
+    return pl.col(name).cast(frames.TIME)
+
+
+def _with_journey(sessions: pl.DataFrame, journeys: JourneyMap) -> pl.DataFrame:
+    """The sessions with `journey`, `step` (the furthest), its `owner`, and `steps` by name."""
+    masks = sessions.select("journey_no", "mask").unique()
+    names = [
+        [] if no is None else [step.name for place, step in enumerate(journeys.journeys[no].steps) if mask >> place & 1]
+        for no, mask in masks.iter_rows()
+    ]
+    named = masks.with_columns(pl.Series("steps", names, frames.STRINGS))
+    table = _step_table(journeys).rename({"step": "furthest", "step_name": "step"})
+    return sessions.join(named, on=["journey_no", "mask"], how="left", nulls_equal=True, maintain_order="left").join(
+        table, on=["journey_no", "furthest"], how="left", maintain_order="left"
+    )
+
+
+@cache
+def _step_table(journeys: JourneyMap) -> pl.DataFrame:
+    """Every step of every journey: `journey_no`, `step` (its index), `journey`, `step_name`, `owner`, `is_commit`, `is_goal`."""
+    rows = [
+        (no, place, journey.name, step.name, step.owner, step.name == journey.commit_step, step.name == journey.goal)
+        for no, journey in enumerate(journeys.journeys)
+        for place, step in enumerate(journey.steps)
+    ]
+    schema = {
+        "journey_no": pl.Int16, "step": pl.Int16, "journey": pl.String, "step_name": pl.String, "owner": pl.String,
+        "is_commit": pl.UInt8, "is_goal": pl.UInt8,
+    }  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+

@@ -1,0 +1,57 @@
+"""What the sessions fold is told: times, journeys, signals, what to count."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pipeline.definitions import AnySignal
+from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
+from pipeline.signals import SIGNALS
+
+DIMENSIONS = ("device", "country", "acquisition_channel")
+"""Columns of a session that a count may be split by."""
+
+
+@dataclass(frozen=True)
+class SessionRules:
+    """All settings of the fold; every span is of event time."""
+
+    gap: timedelta = timedelta(minutes=30)
+    """Silence after which a visit has ended, and which parts two visits of an emitter without `session_id`."""
+    retention: timedelta = timedelta(hours=24)
+    """How long after its last event a session with an emitter's id goes on when the id comes again; not shorter than `gap`."""
+    dedup_horizon: timedelta = timedelta(hours=1)
+    """How far behind the watermark an event is still applied, and how long its id is kept."""
+    allowed_lateness: timedelta = timedelta(minutes=1)
+    """How far the watermark stays behind the latest event."""
+    id_memory: timedelta = timedelta(days=7)
+    """How long it is remembered that an emitter's id was used, after its session has left the state."""
+    journeys: JourneyMap = DEFAULT_JOURNEYS
+    signals: tuple[AnySignal, ...] = SIGNALS
+    interval: timedelta = timedelta(minutes=5)
+    """Length of the intervals in which rollups count; divides a day."""
+    dimensions: tuple[str, ...] = ("device",)
+    """What rollups are split by: some of DIMENSIONS."""
+    store_events: bool = False
+    """Whether every applied event becomes a row of `events`."""
+    send_every: timedelta = timedelta(minutes=1)
+    """How often an open session that only goes on is sent again."""
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError on a span that is not positive, or does not fit another."""
+        spans = ("gap", "retention", "dedup_horizon", "id_memory", "interval", "send_every")
+        for name in spans:
+            if getattr(self, name) < timedelta(milliseconds=1):
+                message = f"{name} must be longer than nothing, not {getattr(self, name)}"
+                raise ValueError(message)
+        if self.allowed_lateness < timedelta(0):
+            message = f"allowed_lateness must not be negative, not {self.allowed_lateness}"
+            raise ValueError(message)
+        if self.retention < self.gap:
+            message = f"retention ({self.retention}) must not be shorter than gap ({self.gap})"
+            raise ValueError(message)
+        if timedelta(days=1) % self.interval:
+            message = f"interval must divide a day, which {self.interval} does not"
+            raise ValueError(message)
+        if unknown := set(self.dimensions) - set(DIMENSIONS):
+            message = f"dimensions: {', '.join(sorted(unknown))} is none of {', '.join(DIMENSIONS)}"
+            raise ValueError(message)

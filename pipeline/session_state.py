@@ -1,0 +1,105 @@
+"""What the sessions fold remembers.
+
+Frames:  PARTS, REACHED, COMMITS, FIRED, WINDOW, RETIRED, event ids, counts: each found by a key, each row of one partition
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Self
+
+import polars as pl
+
+from pipeline.event_ids import EventIds
+from pipeline.journey_map import JourneyMap
+from pipeline.keyed_rows import KeyedRows
+from pipeline.rollups import Rollups
+from pipeline.session_parts import COMMITS, PARTS, REACHED
+from pipeline.signal_engine import EVIDENCE, WINDOW
+
+RETIRED = pl.Schema({"stream": pl.UInt64, "partition": pl.Int32, "last_ms": pl.Int64})
+"""Streams with an emitter's session id that have left the state: the id must not be taken for a new one."""
+
+_KEYED = ("parts", "reached", "commits", "fired", "window", "retired")
+
+
+@cache
+def window_schema(journeys: JourneyMap) -> pl.Schema:
+    """Events that signals look back at: WINDOW, which part each belongs to, and its step in each journey."""
+    return pl.Schema({**WINDOW, "part": pl.UInt64, **{name: pl.Int16 for name, _ in journeys.columns()}})
+
+
+@cache
+def fired_schema(journeys: JourneyMap) -> pl.Schema:
+    """Signals that have fired in sessions that are remembered."""
+    return pl.Schema(
+        {
+            "visitor_key": pl.UInt64,
+            "partition": pl.Int32,
+            "part": pl.UInt64,
+            "signal": pl.Categorical(),
+            "signal_id": pl.String,
+            "site": pl.Categorical(),
+            "visitor_id": pl.String,
+            "event_ms": pl.Int64,
+            **EVIDENCE,
+            "weight": pl.Float64,
+            **{name: pl.Int16 for name, _ in journeys.columns()},
+        }
+    )
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """The memory of one fold over all partitions that are ours."""
+
+    parts: KeyedRows
+    reached: KeyedRows
+    commits: KeyedRows
+    fired: KeyedRows
+    window: KeyedRows
+    retired: KeyedRows
+    ids: EventIds
+    rollups: Rollups
+    swept_ms: int
+    """Highest watermark at the last sweep."""
+
+    @classmethod
+    def empty(cls, journeys: JourneyMap) -> "SessionState":
+        """Remember nothing."""
+        return cls(
+            KeyedRows(PARTS, "visitor_key"),
+            KeyedRows(REACHED, "visitor_key"),
+            KeyedRows(COMMITS, "visitor_key"),
+            KeyedRows(fired_schema(journeys), "visitor_key"),
+            KeyedRows(window_schema(journeys), "visitor_key"),
+            KeyedRows(RETIRED, "stream"),
+            EventIds(),
+            Rollups(),
+            0,
+        )
+
+    @property
+    def n_open(self) -> int:
+        """Parts of sessions that have not been told as closed."""
+        return sum(len(keys) for keys in self.parts.keys_where(lambda rows: ~rows["is_quiet"].to_numpy()))
+
+    def snapshot(self, partition: int) -> dict[str, pl.DataFrame]:
+        """All that is remembered of one partition."""
+        frames = {name: getattr(self, name).frame().filter(pl.col("partition") == partition) for name in _KEYED}
+        return {**frames, "ids": self.ids.snapshot(partition), "rollups": self.rollups.snapshot(partition)}
+
+    def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
+        """This state with one more partition, from its snapshot."""
+        fresh = self.without(partition)
+        kept = {name: getattr(fresh, name).put(_cast(frames[name], getattr(fresh, name).schema)) for name in _KEYED}
+        return replace(fresh, **kept, ids=fresh.ids.restored(frames["ids"]), rollups=fresh.rollups.restored(frames["rollups"]))
+
+    def without(self, partition: int) -> Self:
+        """This state after one partition was forgotten."""
+        kept = {name: getattr(self, name).kept(lambda rows: (rows["partition"] != partition).to_numpy()) for name in _KEYED}
+        return replace(self, **kept, ids=self.ids.without(partition), rollups=self.rollups.without(partition))
+
+
+def _cast(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

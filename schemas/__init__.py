@@ -1,0 +1,1 @@
+"""The words: Avro contracts of the four event families, with examples."""

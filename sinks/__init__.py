@@ -1,0 +1,1 @@
+"""The writing: tables of ClickHouse and what is written into them."""
