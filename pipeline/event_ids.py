@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline import frames
 from pipeline.hashing import Hashes
 from pipeline.watermark import Millis
 
-SCHEMA = pl.Schema({"partition": pl.Int32, "high": pl.UInt64, "low": pl.UInt64, "event_ms": pl.Int64})
+SCHEMA = frames.schema({"partition": pl.Int32, "high": pl.UInt64, "low": pl.UInt64, "event_ms": pl.Int64})
 
 _GROWTH = 4
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -74,7 +75,9 @@ class EventIds:
             fresh[order] &= ~run.holds(high[order], low[order])
         return fresh
 
-    def put(self, partition: NDArray[np.int32], high: Hashes, low: Hashes, event_ms: Millis, forgotten: Mapping[int, int]) -> "EventIds":
+    def put(
+        self, partition: NDArray[np.int32], high: Hashes, low: Hashes, event_ms: Millis, forgotten: Mapping[int, int]
+    ) -> "EventIds":
         """Keep these as well. `forgotten`: partition -> ms before which an event would be too late."""
         if not len(high):
             return self
@@ -92,7 +95,9 @@ class EventIds:
     def snapshot(self, partition: int) -> pl.DataFrame:
         """Frames: -> SCHEMA."""
         kept = [run.at(run.partition == partition) for run in self.runs]
-        return pl.concat([SCHEMA.to_frame(), *(pl.DataFrame([run.partition, run.high, run.low, run.event_ms], schema=SCHEMA) for run in kept)])
+        return pl.concat(
+            [SCHEMA.to_frame(), *(pl.DataFrame([run.partition, run.high, run.low, run.event_ms], schema=SCHEMA) for run in kept)]
+        )
 
     def restored(self, ids: pl.DataFrame) -> "EventIds":
         """These as well, from a snapshot. Frames: SCHEMA."""

@@ -3,7 +3,7 @@
 Tables of ClickHouse are frames as well: `TABLES` says which columns a fold hands over; the shell adds `version`, the sink `written_at`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,13 +13,20 @@ TIME = pl.Datetime("ms", "UTC")
 
 STRINGS = pl.List(pl.String)
 
+Dtype = pl.DataType | type[pl.DataType]
+
+
+def schema(columns: Mapping[str, Dtype]) -> pl.Schema:
+    """Columns of a frame, in order."""
+    return pl.Schema(columns)
+
 
 @dataclass(frozen=True)
 class Column:
     """One column: what stands in it, and in which unit."""
 
     name: str
-    dtype: pl.DataType | type[pl.DataType]
+    dtype: Dtype
     meaning: str
     unit: str = ""
 
@@ -37,7 +44,7 @@ class Table:
     @property
     def schema(self) -> pl.Schema:
         """Column name -> dtype, in order."""
-        return pl.Schema({column.name: column.dtype for column in self.columns})
+        return schema({column.name: column.dtype for column in self.columns})
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame with exactly this table's columns and `partition`: absent strings '', absent lists empty, `is_deleted` 0.
@@ -258,7 +265,12 @@ ROLLUPS = Table(
             ("device", pl.String, "device, where it is a dimension", ""),
             ("country", pl.String, "country, where it is a dimension", ""),
             ("acquisition_channel", pl.String, "channel, where it is a dimension", ""),
-            ("measure", pl.String, "sessions, reached, began, met, abandoned, silent, contacted, recovered, converted, signals", ""),
+            (
+                "measure",
+                pl.String,
+                "sessions, reached, began, met, abandoned, silent, contacted, recovered, converted, signals",
+                "",
+            ),
             ("n", pl.Int64, "how many, absolute", ""),
             ("matures_at", TIME, "when every wait of the interval can have elapsed", "UTC"),
             _DELETED,
@@ -322,16 +334,16 @@ TABLES: dict[str, Table] = {
     table.name: table for table in (SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, ROLLUPS, DEAD_LETTERS, EVENTS)
 }
 
-WATERMARKS = pl.Schema({"partition": pl.Int32, "watermark": TIME})
+WATERMARKS = schema({"partition": pl.Int32, "watermark": TIME})
 """How far event time has come, a row a partition; null: nothing read yet."""
 
-FATES = pl.Schema({"partition": pl.Int32, "fate": pl.String, "n": pl.Int64, "n_late": pl.Int64})
+FATES = schema({"partition": pl.Int32, "fate": pl.String, "n": pl.Int64, "n_late": pl.Int64})
 """What became of the records of a batch: applied, duplicate, rejected, too_late; n_late counts within applied."""
 
-REFUSED = pl.Schema({"partition": pl.Int32, "offset": pl.Int64, "reason": pl.String, "detail": pl.String})
+REFUSED = schema({"partition": pl.Int32, "offset": pl.Int64, "reason": pl.String, "detail": pl.String})
 """Events that a fold refused: too late to be applied."""
 
-REJECTS = pl.Schema(
+REJECTS = schema(
     {
         "partition": pl.Int32,
         "offset": pl.Int64,

@@ -7,7 +7,7 @@ Frames:  Told, rows of signals and outcomes -> CONTRIBUTIONS -> frames.ROLLUPS
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from pipeline.session_rules import DIMENSIONS, SessionRules
 from pipeline.session_views import Told
 from pipeline.watermark import milliseconds
 
-SEGMENT = pl.Schema(
+SEGMENT = frames.schema(
     {
         "partition": pl.Int32,
         "site": pl.Categorical(),
@@ -33,18 +33,21 @@ SEGMENT = pl.Schema(
 )
 """What a count is of; a dimension that was not chosen is ''."""
 
-COUNTS = pl.Schema({"key": pl.UInt64, **SEGMENT, "n": pl.Int64})
+COUNTS = frames.schema({"key": pl.UInt64, **SEGMENT, "n": pl.Int64})
 
 
 @dataclass(frozen=True)
 class Rollups:
     """The counts that can still change."""
 
-    counts: KeyedRows = KeyedRows(COUNTS, "key")
+    counts: KeyedRows = field(default_factory=lambda: KeyedRows(COUNTS, "key"))
 
     def moved(self, before: pl.DataFrame, after: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
         """The counts after what contributed `before` contributes `after`, and those that changed. Frames: SEGMENT, SEGMENT -> COUNTS."""
-        signs = [before.with_columns(pl.lit(-1, dtype=pl.Int64).alias("n")), after.with_columns(pl.lit(1, dtype=pl.Int64).alias("n"))]
+        signs = [
+            before.with_columns(pl.lit(-1, dtype=pl.Int64).alias("n")),
+            after.with_columns(pl.lit(1, dtype=pl.Int64).alias("n")),
+        ]
         change = pl.concat(signs).group_by(SEGMENT.names()).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
         if change.is_empty():
             return self, COUNTS.to_frame()
@@ -56,12 +59,16 @@ class Rollups:
 
     def kept(self, since_ms: Mapping[int, int]) -> "Rollups":
         """Without the intervals that nobody in state contributes to: partition -> ms of the oldest that one may."""
-        old = pl.DataFrame({"partition": list(since_ms), "since_ms": list(since_ms.values())}, schema={"partition": pl.Int32, "since_ms": pl.Int64})
+        old = pl.DataFrame(
+            {"partition": list(since_ms), "since_ms": list(since_ms.values())}, schema={"partition": pl.Int32, "since_ms": pl.Int64}
+        )
         return Rollups(
             self.counts.kept(
-                lambda rows: rows.join(old, on="partition", how="left", maintain_order="left")
-                .select((pl.col("since_ms").is_null() | (pl.col("interval_ms") >= pl.col("since_ms"))).alias("kept"))["kept"]
-                .to_numpy()
+                lambda rows: (
+                    rows.join(old, on="partition", how="left", maintain_order="left")
+                    .select((pl.col("since_ms").is_null() | (pl.col("interval_ms") >= pl.col("since_ms"))).alias("kept"))["kept"]
+                    .to_numpy()
+                )
             )
         )
 
@@ -88,14 +95,16 @@ def contributions(told: Told, signals: pl.DataFrame, outcomes: pl.DataFrame, rul
     shown = people.select("group", "partition", "site", *(name for name in DIMENSIONS))
     names = _step_names(rules)
     steps = told.steps.select("group", "journey_no", "step", "first_ms").join(names, on=["journey_no", "step"])
-    goals = steps.join(people.filter(pl.col("status") == "converted").select("group", "journey_no"), on=["group", "journey_no"], how="semi").filter(
-        "is_goal"
-    )
+    goals = steps.join(
+        people.filter(pl.col("status") == "converted").select("group", "journey_no"), on=["group", "journey_no"], how="semi"
+    ).filter("is_goal")
     parts = [
         _measured(people.select("group", pl.col("first_ms").alias("ms")), "sessions"),
         _measured(steps.select("group", pl.col("first_ms").alias("ms"), "journey", pl.col("step_name").alias("step")), "reached"),
         _measured(goals.select("group", pl.col("first_ms").alias("ms"), "journey", pl.col("step_name").alias("step")), "converted"),
-        _measured(outcomes.select("group", pl.col("began_at").cast(pl.Int64).alias("ms"), "journey", "step", "expectation"), "abandoned"),
+        _measured(
+            outcomes.select("group", pl.col("began_at").cast(pl.Int64).alias("ms"), "journey", "step", "expectation"), "abandoned"
+        ),
         _measured(signals.select("group", pl.col("fired_at").cast(pl.Int64).alias("ms"), "journey", "step", "signal"), "signals"),
     ]
     interval_ms = milliseconds(rules.interval)

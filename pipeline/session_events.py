@@ -57,7 +57,11 @@ def judged(batch: pl.DataFrame, watermarks: pl.DataFrame, ids: EventIds, rules: 
     applied = _keyed(batch[chosen], event_ms[chosen], key[chosen], low[chosen])
     refused = np.flatnonzero(too_late)
     return Judged(
-        applied, kept, _refused(batch[refused], before_ms[refused]), _fates(partition, fate, is_read & (event_ms < before_ms)), after
+        applied,
+        kept,
+        _refused(batch[refused], before_ms[refused]),
+        _fates(partition, fate, is_read & (event_ms < before_ms)),
+        after,
     )
 
 
@@ -96,7 +100,9 @@ def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
 def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:
     behind_s = (before_ms - in_ms(events["event_at"])) // 1_000
     detail = pl.concat_str(pl.lit("event_at lies "), pl.Series(behind_s).cast(pl.String), pl.lit(" s behind the watermark"))
-    return events.select("partition", "offset", pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail")).cast(dict(REFUSED))
+    return events.select("partition", "offset", pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail")).cast(
+        dict(REFUSED)
+    )
 
 
 _FATES = ("applied", "duplicate", "too_late")
@@ -110,5 +116,5 @@ def _fates(partition: NDArray[np.int32], fate: NDArray[np.int64], late: NDArray[
         .agg(pl.len().alias("n"), pl.col("late").sum().alias("n_late"))
         .with_columns(pl.col("fate").replace_strict(dict(enumerate(_FATES)), return_dtype=pl.String))
         .select(FATES.names())
-        .cast(dict(FATES))
+        .cast(FATES)
     )

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline import frames
 from pipeline.hashing import Hashes, hash64
 
 CONTEXT = ("device", "browser", "os", "country", "app_version")
@@ -21,7 +22,7 @@ ORIGIN = ("campaign", "acquisition_channel")
 _WORD = pl.Categorical()
 """Few words that stand in many rows take four bytes each."""
 
-PARTS = pl.Schema(
+PARTS = frames.schema(
     {
         "visitor_key": pl.UInt64,
         "partition": pl.Int32,
@@ -37,7 +38,7 @@ PARTS = pl.Schema(
         "last_ms": pl.Int64,
         "n_events": pl.UInt32,
         "engaged_ms": pl.Int64,
-        **{name: _WORD for name in CONTEXT},
+        **dict.fromkeys(CONTEXT, _WORD),
         "is_bot": pl.Boolean,
         "entry_page": pl.String,
         "entry_ms": pl.Int64,
@@ -45,7 +46,7 @@ PARTS = pl.Schema(
         "exit_page": pl.String,
         "exit_ms": pl.Int64,
         "exit_tie": pl.UInt64,
-        **{name: _WORD for name in ORIGIN},
+        **dict.fromkeys(ORIGIN, _WORD),
         "origin_ms": pl.Int64,
         "origin_tie": pl.UInt64,
         "order_id": pl.String,
@@ -65,7 +66,7 @@ PARTS = pl.Schema(
 """`part`: hash of its first event when it was first seen; links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
 used the id again after it was forgotten. `is_quiet`: it was last sent as closed. `sent_ms`: its last event when it was last sent."""
 
-REACHED = pl.Schema(
+REACHED = frames.schema(
     {
         "visitor_key": pl.UInt64,
         "partition": pl.Int32,
@@ -79,7 +80,7 @@ REACHED = pl.Schema(
 )
 """Steps a part has reached; `place` = number of the journey * 64 + index of the step."""
 
-COMMITS = pl.Schema(
+COMMITS = frames.schema(
     {
         "visitor_key": pl.UInt64,
         "partition": pl.Int32,
@@ -111,7 +112,9 @@ _SAME = ("visitor_key", "partition", "stream", "site", "visitor_id", "session_id
 """Equal in all pieces of one part."""
 
 
-def clusters(stream: Hashes, first_ms: NDArray[np.int64], last_ms: NDArray[np.int64], patience_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+def clusters(
+    stream: Hashes, first_ms: NDArray[np.int64], last_ms: NDArray[np.int64], patience_ms: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Number of the cluster of every row, from 0; rows are in order of (stream, first_ms)."""
     n = len(stream)
     if n == 0:
@@ -139,12 +142,24 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
     }
     of_event = {"entry_page": "page", "exit_page": "page"}
     rows_of = [
-        pl.when(pl.any_horizontal(pl.col(of_event.get(column, column)).is_not_null() for column in columns[:_MARKING[name]])).then(row).alias(name)
+        pl.when(pl.any_horizontal(pl.col(of_event.get(column, column)).is_not_null() for column in columns[: _MARKING[name]]))
+        .then(row)
+        .alias(name)
         for name, (_, columns) in picked.items()
     ]
     grouped = (
         events.select(
-            "piece", "event_ms", "engaged_ms", "account_id", "customer_id", "is_bot", "event_key", *_SAME, *CONTEXT, *rows_of, row.alias("row")
+            "piece",
+            "event_ms",
+            "engaged_ms",
+            "account_id",
+            "customer_id",
+            "is_bot",
+            "event_key",
+            *_SAME,
+            *CONTEXT,
+            *rows_of,
+            row.alias("row"),
         )
         .group_by("piece")
         .agg(
@@ -160,19 +175,20 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
             *(getattr(pl.col(name), how)() for name, (how, _) in picked.items()),
         )
     )
-    first = grouped["row"]
-    columns = [events[name].gather(first).alias(name) for name in _SAME]
+    # All columns in one query: a look-up of its own costs more than the values do.
+    looked_up = [pl.col(name).gather(grouped["row"]).alias(name) for name in _SAME]
+    looked_up.append(pl.col("event_key").gather(grouped["row"]).alias("part"))
     for name, (_, values) in picked.items():
         at = grouped[name]
-        columns += [events[of_event.get(value, value)].gather(at).alias(value) for value in values]
-        columns += [events["event_ms"].gather(at).alias(f"{name}_ms"), events["tie"].gather(at).alias(f"{name}_tie")]
-    return grouped.with_columns(
-        *columns,
-        events["event_key"].gather(first).alias("part"),
-        pl.lit(value=False).alias("is_reused"),
-        pl.lit(value=False).alias("is_quiet"),
-        pl.lit(None, dtype=pl.Int64).alias("sent_ms"),
-    ).select(*(pl.col(name).cast(dtype) for name, dtype in PARTS.items()), "piece")
+        looked_up += [pl.col(of_event.get(value, value)).gather(at).alias(value) for value in values]
+        looked_up += [pl.col("event_ms").gather(at).alias(f"{name}_ms"), pl.col("tie").gather(at).alias(f"{name}_tie")]
+    never = {"is_reused": False, "is_quiet": False, "sent_ms": None}
+    return (
+        grouped.select("piece", "first_ms", "last_ms", "n_events", "engaged_ms", "account_id", "customer_id", "is_bot", *CONTEXT)
+        .hstack(events.select(looked_up))
+        .with_columns(pl.lit(value).alias(name) for name, value in never.items())
+        .select(*(pl.col(name).cast(dtype) for name, dtype in PARTS.items()), "piece")
+    )
 
 
 _MARKING = {"entry": 1, "origin": 2, "exit": 1, "order": 1, "cart": 1, "amount": 1}
@@ -215,11 +231,12 @@ def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
     # A rank is a place in an order; the inverse gives the row.
     earliest = pl.Series(_rows(many, ("first_ms", "part"))[grouped["earliest"].to_numpy()])
     further = [name for name in parts.columns if name not in PARTS and name != group]
-    columns = [many[name].gather(earliest) for name in (*_SAME, "part", *further)]
+    looked_up = [pl.col(name).gather(earliest) for name in (*_SAME, "part", *further)]
     for values, name, how in takes:
         at = pl.Series(_rows(many, (f"{name}_ms", f"{name}_tie"), last=how == "max")[grouped[name].to_numpy()])
-        columns += [many[value].gather(at) for value in (*values, f"{name}_ms", f"{name}_tie")]
-    whole = grouped.with_columns(columns).select(parts.columns)
+        looked_up += [pl.col(value).gather(at) for value in (*values, f"{name}_ms", f"{name}_tie")]
+    aggregated = grouped.drop("earliest", *(name for _, name, _ in takes))
+    whole = aggregated.hstack(many.select(looked_up)).select(parts.columns)
     return pl.concat([parts.filter(alone), whole])
 
 

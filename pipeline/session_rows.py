@@ -11,7 +11,6 @@ from pipeline import frames
 from pipeline.friction import friction_score
 from pipeline.hashing import hex128, hexed
 from pipeline.journey_map import JourneyMap
-from pipeline.session_parts import CONTEXT
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
 
@@ -51,7 +50,7 @@ def sessions(told: Told, rules: SessionRules) -> pl.DataFrame:
         pl.col("amount_minor").alias("cart_value_minor"),
         pl.col("currency").cast(pl.String),
         "n_signals",
-        friction_score("points").alias("friction_score"),
+        friction_score(pl.col("points")).alias("friction_score"),
     )
 
 
@@ -61,7 +60,9 @@ def steps(told: Told, rules: SessionRules) -> pl.DataFrame:
         told.steps.select("group", "journey_no", "step", "first_ms", "last_ms", "n_events", "engaged_ms")
         .join(_step_table(rules.journeys), on=["journey_no", "step"], how="inner")
         .join(
-            told.sessions.select("group", "partition", "site", "visitor_id", "told_id", "customer_id", "account_id"), on="group", how="inner"
+            told.sessions.select("group", "partition", "site", "visitor_id", "told_id", "customer_id", "account_id"),
+            on="group",
+            how="inner",
         )
         .select(
             "group",
@@ -94,7 +95,8 @@ def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
     )
     # Its own step in the session's journey, else the furthest one reached by then.
     own = pl.coalesce(
-        pl.lit(None, dtype=pl.Int16), *(pl.when(pl.col("journey_no") == no).then(name) for no, (name, _) in enumerate(rules.journeys.columns()))
+        pl.lit(None, dtype=pl.Int16),
+        *(pl.when(pl.col("journey_no") == no).then(name) for no, (name, _) in enumerate(rules.journeys.columns())),
     )
     by_then = (
         fired.select("signal_id", "group", "journey_no", "event_ms")
@@ -210,5 +212,3 @@ def _step_table(journeys: JourneyMap) -> pl.DataFrame:
         "is_commit": pl.UInt8, "is_goal": pl.UInt8,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-

@@ -10,6 +10,7 @@ from typing import Self
 
 import polars as pl
 
+from pipeline import frames
 from pipeline.event_ids import EventIds
 from pipeline.journey_map import JourneyMap
 from pipeline.keyed_rows import KeyedRows
@@ -17,7 +18,7 @@ from pipeline.rollups import Rollups
 from pipeline.session_parts import COMMITS, PARTS, REACHED
 from pipeline.signal_engine import EVIDENCE, WINDOW
 
-RETIRED = pl.Schema({"stream": pl.UInt64, "partition": pl.Int32, "last_ms": pl.Int64})
+RETIRED = frames.schema({"stream": pl.UInt64, "partition": pl.Int32, "last_ms": pl.Int64})
 """Streams with an emitter's session id that have left the state: the id must not be taken for a new one."""
 
 _KEYED = ("parts", "reached", "commits", "fired", "window", "retired")
@@ -26,13 +27,13 @@ _KEYED = ("parts", "reached", "commits", "fired", "window", "retired")
 @cache
 def window_schema(journeys: JourneyMap) -> pl.Schema:
     """Events that signals look back at: WINDOW, which part each belongs to, and its step in each journey."""
-    return pl.Schema({**WINDOW, "part": pl.UInt64, **{name: pl.Int16 for name, _ in journeys.columns()}})
+    return frames.schema({**WINDOW, "part": pl.UInt64, **{name: pl.Int16 for name, _ in journeys.columns()}})
 
 
 @cache
 def fired_schema(journeys: JourneyMap) -> pl.Schema:
     """Signals that have fired in sessions that are remembered."""
-    return pl.Schema(
+    return frames.schema(
         {
             "visitor_key": pl.UInt64,
             "partition": pl.Int32,

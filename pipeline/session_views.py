@@ -62,7 +62,7 @@ def clustered(parts: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
     return parts.with_columns(pl.Series("cluster", numbers, pl.Int64))
 
 
-def told(  # noqa: PLR0913 - what is remembered is four frames
+def told(  # noqa: PLR0917 - what is remembered is four frames
     parts: pl.DataFrame, reached: pl.DataFrame, commits: pl.DataFrame, fired: pl.DataFrame, rules: SessionRules, quiet: Quiet
 ) -> Told:
     """Put the parts (with `cluster`, in that order) together to sessions and say what each of them is. Frames: -> Told."""
@@ -97,7 +97,11 @@ def told(  # noqa: PLR0913 - what is remembered is four frames
         .otherwise(pl.lit("browsed"))
     )
     first_commits = (
-        _grouped(commits, groups).sort("ms", "tie").group_by("group", "journey", maintain_order=True).first().rename({"journey": "journey_no"})
+        _grouped(commits, groups)
+        .sort("ms", "tie")
+        .group_by("group", "journey", maintain_order=True)
+        .first()
+        .rename({"journey": "journey_no"})
     )
     return Told(sessions.with_columns(status.alias("status")), groups, steps, first_commits, fired)
 
@@ -110,7 +114,7 @@ def _numbered(parts: pl.DataFrame) -> pl.DataFrame:
     """The parts with `group` (a number a session), `number` (1, or of the further customers) and `cluster_ms` (its first event)."""
     cluster = parts["cluster"].to_numpy()
     n = len(cluster)
-    begins = np.flatnonzero(np.append(True, cluster[1:] != cluster[:-1])) if n else np.zeros(0, dtype=np.int64)  # noqa: FBT003 - numpy's
+    begins = np.flatnonzero(np.append(True, cluster[1:] != cluster[:-1])) if n else np.zeros(0, dtype=np.int64)
     cluster_ms = parts["first_ms"].to_numpy()[begins][np.searchsorted(begins, np.arange(n), side="right") - 1] if n else begins
     parts = parts.with_columns(pl.Series("cluster_ms", cluster_ms, pl.Int64))
     known = parts.filter(pl.col("customer_id").is_not_null())
@@ -120,11 +124,14 @@ def _numbered(parts: pl.DataFrame) -> pl.DataFrame:
             .select("part", "cluster", pl.int_range(pl.len(), dtype=pl.Int64).over("cluster").alias("number") + 1)
             .filter(pl.col("number") > 1)
         )
-        parts = parts.join(place, on=["cluster", "part"], how="left", maintain_order="left").with_columns(pl.col("number").fill_null(1))
+        parts = parts.join(place, on=["cluster", "part"], how="left", maintain_order="left").with_columns(
+            pl.col("number").fill_null(1)
+        )
     else:
         parts = parts.with_columns(pl.lit(1, dtype=pl.Int64).alias("number"))
     return parts.with_columns(
-        (pl.col("cluster") * (n + 1) + pl.col("number")).alias("group"), pl.col("is_reused").all().over("cluster") if n else pl.col("is_reused")
+        (pl.col("cluster") * (n + 1) + pl.col("number")).alias("group"),
+        pl.col("is_reused").all().over("cluster") if n else pl.col("is_reused"),
     )
 
 

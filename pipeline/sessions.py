@@ -9,7 +9,7 @@ Raises:  nothing on data; AssertionError if a frame breaks its schema
 Source:  DESIGN: keyed by visitor, one partition; DECISIONS.md on customers within a session
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ from pipeline.session_rules import SessionRules
 from pipeline.session_signals import signals_after
 from pipeline.session_state import RETIRED, SessionState
 from pipeline.session_views import Told, clustered, patience_ms, told
+from pipeline.signal_engine import needed as needed_events
 from pipeline.watermark import UNREAD, milliseconds, of_partitions
 
 _SWEEP_MS = 600_000
@@ -36,7 +37,7 @@ _SWEEP_MS = 600_000
 class SessionsFold:
     """`clickstream` in, sessions out."""
 
-    rules: SessionRules = SessionRules()
+    rules: SessionRules = field(default_factory=SessionRules)
     name: ClassVar[str] = "sessions"
     family: ClassVar[str] = "clickstream"
     tables: ClassVar[tuple[str, ...]] = ("sessions", "steps", "signals", "outcomes", "identities", "rollups", "events")
@@ -54,12 +55,19 @@ class SessionsFold:
         due = _due(state, found.watermarks, rules)
         keys = np.unique(np.concatenate([events["visitor_key"].to_numpy(), *due]))
         before, left = _taken(state, keys)
-        after, fired, window = _with_events(before, events, left, rules)
+        after = _with_events(before, events, left, found.watermarks, rules)
         old = told(clustered(before.parts, rules), before.reached, before.commits, before.fired, rules, _as_sent)
         ended = _Ended(found.watermarks, milliseconds(rules.gap))
-        new = told(after.parts, after.reached, after.commits, fired, rules, ended)
+        new = told(after.parts, after.reached, after.commits, after.fired, rules, ended)
         tables, sent = _said(old, new, rules)
-        moved, counts = left.rollups.moved(_contributions(old, rules), _contributions(new, rules))
+        facts = (_facts(old, rules), _facts(new, rules))
+        for name in ("signals", "outcomes", "identities"):
+            tables[name] = _changes(facts[0][name], facts[1][name], name)
+        added = (
+            rollups.contributions(all_of, fact["signals"], fact["outcomes"], rules)
+            for all_of, fact in zip((old, new), facts, strict=True)
+        )
+        moved, counts = left.rollups.moved(*added)
         tables["rollups"] = rollups.rows(counts, rules, self.name)
         if rules.store_events:
             tables["events"] = event_rows(found.applied, rules.journeys)
@@ -69,8 +77,8 @@ class SessionsFold:
             parts=left.parts.put(parts),
             reached=left.reached.put(after.reached),
             commits=left.commits.put(after.commits),
-            fired=left.fired.put(fired),
-            window=left.window.put(window),
+            fired=left.fired.put(after.fired),
+            window=left.window.put(after.window),
             ids=found.ids,
             rollups=moved,
         )
@@ -119,22 +127,29 @@ def _taken(state: SessionState, keys: Hashes) -> tuple[_Taken, SessionState]:
     return _Taken(**taken), replace(state, **left)
 
 
-def _with_events(before: _Taken, events: pl.DataFrame, state: SessionState, rules: SessionRules) -> tuple[_Taken, pl.DataFrame, pl.DataFrame]:
-    """What is remembered after these events: parts, steps and commits (the parts with `cluster`), the signals that have fired, and the events to look back at."""
+def _with_events(
+    before: _Taken, events: pl.DataFrame, state: SessionState, watermarks: pl.DataFrame, rules: SessionRules
+) -> _Taken:
+    """What is remembered of these visitors after these events; the parts with `cluster`, in order of it."""
     fresh = pieces(events)
     part_of_piece = fresh.select("piece", "part")
     parts, renamed = _joined(pl.concat([before.parts, fresh.drop("piece")]), state, rules)
     events = events.join(part_of_piece, on="piece", how="left", maintain_order="left")
     reached = pl.concat([before.reached, *(_reached(events, no, name) for no, (name, _) in enumerate(rules.journeys.columns()))])
     commits = pl.concat(
-        [before.commits, *(_commits(events, no, name, journey.commit_index) for no, (name, journey) in enumerate(rules.journeys.columns()))]
+        [
+            before.commits,
+            *(_commits(events, no, name, journey.commit_index) for no, (name, journey) in enumerate(rules.journeys.columns())),
+        ]
     )
     reached, commits = _renamed(reached, renamed), _renamed(commits, renamed)
     if not before.reached.is_empty():
         reached = _summed(reached)
         commits = commits.sort("ms", "tie").unique(["visitor_key", "part", "journey"], keep="first", maintain_order=True)
-    fired, window = signals_after(_renamed(before.fired, renamed), _renamed(before.window, renamed), _renamed(events, renamed), rules)
-    return _Taken(parts, reached, commits, fired, window), fired, window
+    fired, window = signals_after(
+        _renamed(before.fired, renamed), _renamed(before.window, renamed), _renamed(events, renamed), watermarks, rules
+    )
+    return _Taken(parts, reached, commits, fired, window)
 
 
 def _joined(parts: pl.DataFrame, state: SessionState, rules: SessionRules) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -234,11 +249,16 @@ def _said(old: Told, new: Told, rules: SessionRules) -> tuple[dict[str, pl.DataF
             session_rows.sessions(_only(old, gone), rules).with_columns(pl.lit("merged").alias("status")),
         ),
         "steps": _upserts(session_rows.steps(_only(new, sent), rules), session_rows.steps(_only(old, gone), rules)),
-        "signals": _changes(session_rows.signals(old, rules), session_rows.signals(new, rules), "signals"),
-        "outcomes": _changes(session_rows.outcomes(old, rules), session_rows.outcomes(new, rules), "outcomes"),
-        "identities": _changes(session_rows.identities(old), session_rows.identities(new), "identities"),
     }
     return tables, sent
+
+
+def _facts(all_of: Told, rules: SessionRules) -> dict[str, pl.DataFrame]:
+    return {
+        "signals": session_rows.signals(all_of, rules),
+        "outcomes": session_rows.outcomes(all_of, rules),
+        "identities": session_rows.identities(all_of),
+    }
 
 
 def _only(all_of: Told, groups: pl.DataFrame) -> Told:
@@ -253,7 +273,11 @@ def _worth_sending(old: Told, new: Told, rules: SessionRules) -> pl.DataFrame:
     """Sessions that are new, reached a step, were identified, changed their status or their friction, or have gone on for a while."""
     compared = ("status", "journey_no", "mask", "customer_id", "n_signals", "is_bot")
     was = old.sessions.select(
-        "visitor_key", "told_id", pl.lit(value=True).alias("was_told"), pl.col("sent_ms").alias("was_ms"), *(pl.col(name).alias(f"was_{name}") for name in compared)
+        "visitor_key",
+        "told_id",
+        pl.lit(value=True).alias("was_told"),
+        pl.col("sent_ms").alias("was_ms"),
+        *(pl.col(name).alias(f"was_{name}") for name in compared),
     )
     joined = new.sessions.join(was, on=["visitor_key", "told_id"], how="left", maintain_order="left")
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"was_{name}")) for name in compared)
@@ -263,7 +287,10 @@ def _worth_sending(old: Told, new: Told, rules: SessionRules) -> pl.DataFrame:
 
 def _upserts(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(
-        [rows.with_columns(pl.lit(0, dtype=pl.UInt8).alias("is_deleted")), gone.with_columns(pl.lit(1, dtype=pl.UInt8).alias("is_deleted"))]
+        [
+            rows.with_columns(pl.lit(0, dtype=pl.UInt8).alias("is_deleted")),
+            gone.with_columns(pl.lit(1, dtype=pl.UInt8).alias("is_deleted")),
+        ]
     ).drop("group")
 
 
@@ -274,12 +301,11 @@ def _changes(old: pl.DataFrame, new: pl.DataFrame, table: str) -> pl.DataFrame:
     changed = says.join(said, on=says.columns, how="anti", nulls_equal=True)
     gone = said.join(says, on=key, how="anti", nulls_equal=True)
     return pl.concat(
-        [changed.with_columns(pl.lit(0, dtype=pl.UInt8).alias("is_deleted")), gone.with_columns(pl.lit(1, dtype=pl.UInt8).alias("is_deleted"))]
+        [
+            changed.with_columns(pl.lit(0, dtype=pl.UInt8).alias("is_deleted")),
+            gone.with_columns(pl.lit(1, dtype=pl.UInt8).alias("is_deleted")),
+        ]
     )
-
-
-def _contributions(all_of: Told, rules: SessionRules) -> pl.DataFrame:
-    return rollups.contributions(all_of, session_rows.signals(all_of, rules), session_rows.outcomes(all_of, rules), rules)
 
 
 def _marked(parts: pl.DataFrame, new: Told, sent: pl.DataFrame) -> pl.DataFrame:
@@ -319,14 +345,19 @@ def _swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) -
         .agg(pl.col("partition").first(), pl.col("last_ms").max())
     )
 
+    def looked_back_at(window: pl.DataFrame) -> NDArray[np.bool_]:
+        return needed_events(window, watermarks, rules.signals, rules.dedup_horizon) & belongs(window)
+
     def belongs(rows: pl.DataFrame) -> NDArray[np.bool_]:
-        marked = rows.join(living.select("visitor_key", "part", is_living=True), on=["visitor_key", "part"], how="left", maintain_order="left")
+        marked = rows.join(
+            living.select("visitor_key", "part", is_living=True), on=["visitor_key", "part"], how="left", maintain_order="left"
+        )
         return marked["is_living"].fill_null(value=False).to_numpy()
 
     def remembered(rows: pl.DataFrame) -> NDArray[np.bool_]:
-        kept: NDArray[np.bool_] = of_partitions(watermarks, rows["partition"].to_numpy()) <= rows["last_ms"].to_numpy() + milliseconds(
-            rules.id_memory
-        )
+        kept: NDArray[np.bool_] = of_partitions(watermarks, rows["partition"].to_numpy()) <= rows[
+            "last_ms"
+        ].to_numpy() + milliseconds(rules.id_memory)
         return kept
 
     forget = forgotten(watermarks, horizon_ms)
@@ -340,11 +371,9 @@ def _swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) -
         reached=state.reached.kept(belongs),
         commits=state.commits.kept(belongs),
         fired=state.fired.kept(belongs),
-        window=state.window.kept(belongs),
+        window=state.window.kept(looked_back_at),
         retired=retired,
         ids=state.ids.swept(forget),
         rollups=state.rollups.kept(since),
         swept_ms=highest,
     )
-
-

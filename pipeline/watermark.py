@@ -64,7 +64,7 @@ def of_partitions(watermarks: pl.DataFrame, partitions: NDArray[np.int32]) -> Mi
     """The watermark in ms of each of these partitions; UNREAD where there is none."""
     if watermarks.is_empty():
         return np.full(len(partitions), UNREAD, dtype=np.int64)
-    known = np.full(int(max(watermarks["partition"].max(), partitions.max(initial=0))) + 1, UNREAD, dtype=np.int64)  # type: ignore[type-var]  # of integers
+    known = np.full(int(max(watermarks["partition"].max(), partitions.max(initial=0))) + 1, UNREAD, dtype=np.int64)
     known[watermarks["partition"].to_numpy()] = in_ms(watermarks["watermark"])
     looked_up: Millis = known[partitions]
     return looked_up
