@@ -7,14 +7,15 @@ the first or last event that has one: so parts can be put together in any order,
 Frames:  PARTS, REACHED (steps of a part), COMMITS (its first event from the commit step on), each found by `visitor_key`
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from pipeline import frames
-from pipeline.hashing import Hashes, hash64
+from pipeline.hashing import Hashes
 
 CONTEXT = ("device", "browser", "os", "country", "app_version")
 ORIGIN = ("campaign", "acquisition_channel")
@@ -96,17 +97,34 @@ COMMITS = frames.schema(
 
 PLACES = 64
 
-_FIRST = (
-    (("entry_page",), "entry"),
-    (ORIGIN, "origin"),
+
+@dataclass(frozen=True)
+class _Pick:
+    """Columns taken together from the first or last event that has one of them; `{name}_ms` and `{name}_tie` say which event that was."""
+
+    name: str
+    is_last: bool
+    values: Mapping[str, str]
+    """Column of a part -> column of the event."""
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """The columns that place the event."""
+        return f"{self.name}_ms", f"{self.name}_tie"
+
+    def extreme(self) -> pl.Expr:
+        """The first or last row number."""
+        return pl.col(self.name).max() if self.is_last else pl.col(self.name).min()
+
+
+_PICKS = (
+    _Pick("entry", is_last=False, values={"entry_page": "page"}),
+    _Pick("exit", is_last=True, values={"exit_page": "page"}),
+    _Pick("origin", is_last=False, values={name: name for name in ORIGIN}),
+    _Pick("order", is_last=True, values={"order_id": "order_id"}),
+    _Pick("cart", is_last=True, values={"cart_id": "cart_id"}),
+    _Pick("amount", is_last=True, values={"amount_minor": "amount_minor", "currency": "currency"}),
 )
-_LAST = (
-    (("exit_page",), "exit"),
-    (("order_id",), "order"),
-    (("cart_id",), "cart"),
-    (("amount_minor", "currency"), "amount"),
-)
-"""Columns taken together from the first or last event that has one of them, and the name of its time and tie."""
 
 _SAME = ("visitor_key", "partition", "stream", "site", "visitor_id", "session_id")
 """Equal in all pieces of one part."""
@@ -136,30 +154,12 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
     Frames:  events in order of (stream, event_ms, tie) with `piece` (a number a part) and `event_key` -> PARTS and `piece`
     """
     row = pl.int_range(pl.len(), dtype=pl.UInt32)
-    picked = {
-        **{name: ("min", columns) for columns, name in _FIRST},
-        **{name: ("max", columns) for columns, name in _LAST},
-    }
-    of_event = {"entry_page": "page", "exit_page": "page"}
     rows_of = [
-        pl.when(pl.any_horizontal(pl.col(of_event.get(column, column)).is_not_null() for column in columns[: _MARKING[name]]))
-        .then(row)
-        .alias(name)
-        for name, (_, columns) in picked.items()
+        pl.when(pl.any_horizontal(pl.col(*pick.values.values()).is_not_null())).then(row).alias(pick.name) for pick in _PICKS
     ]
     grouped = (
         events.select(
-            "piece",
-            "event_ms",
-            "engaged_ms",
-            "account_id",
-            "customer_id",
-            "is_bot",
-            "event_key",
-            *_SAME,
-            *CONTEXT,
-            *rows_of,
-            row.alias("row"),
+            "piece", "event_ms", "engaged_ms", "account_id", "customer_id", "is_bot", *CONTEXT, *rows_of, row.alias("row")
         )
         .group_by("piece")
         .agg(
@@ -172,27 +172,22 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
             pl.col("engaged_ms").sum(),
             *(pl.col(name).min() for name in CONTEXT),
             pl.col("is_bot").any(),
-            *(getattr(pl.col(name), how)() for name, (how, _) in picked.items()),
+            *(pick.extreme() for pick in _PICKS),
         )
     )
     # All columns in one query: a look-up of its own costs more than the values do.
     looked_up = [pl.col(name).gather(grouped["row"]).alias(name) for name in _SAME]
     looked_up.append(pl.col("event_key").gather(grouped["row"]).alias("part"))
-    for name, (_, values) in picked.items():
-        at = grouped[name]
-        looked_up += [pl.col(of_event.get(value, value)).gather(at).alias(value) for value in values]
-        looked_up += [pl.col("event_ms").gather(at).alias(f"{name}_ms"), pl.col("tie").gather(at).alias(f"{name}_tie")]
+    for pick in _PICKS:
+        columns = {**pick.values, **dict(zip(pick.order, ("event_ms", "tie"), strict=True))}
+        looked_up += [pl.col(of_event).gather(grouped[pick.name]).alias(of_part) for of_part, of_event in columns.items()]
     never = {"is_reused": False, "is_quiet": False, "sent_ms": None}
     return (
-        grouped.select("piece", "first_ms", "last_ms", "n_events", "engaged_ms", "account_id", "customer_id", "is_bot", *CONTEXT)
+        grouped.drop("row", *(pick.name for pick in _PICKS))
         .hstack(events.select(looked_up))
         .with_columns(pl.lit(value).alias(name) for name, value in never.items())
         .select(*(pl.col(name).cast(dtype) for name, dtype in PARTS.items()), "piece")
     )
-
-
-_MARKING = {"entry": 1, "origin": 2, "exit": 1, "order": 1, "cart": 1, "amount": 1}
-"""How many of the columns taken together make an event one that has them."""
 
 
 def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
@@ -204,13 +199,10 @@ def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
     if alone.all():
         return parts
     many = parts.filter(~alone)
-    ranks, takes = [], []
-    for (columns, name), how in [*((first, "min") for first in _FIRST), *((last, "max") for last in _LAST)]:
-        ranks.append(pl.Series(name, _ranks(many, name, last=how == "max")))
-        takes.append((columns, name, how))
-    ranks.append(pl.Series("earliest", _order(many, ("first_ms", "part"))))
+    orders = {pick.name: _order(many, pick.order, none_ms=-_NONE_MS if pick.is_last else _NONE_MS) for pick in _PICKS}
+    orders["earliest"] = _order(many, ("first_ms", "part"), none_ms=_NONE_MS)
     grouped = (
-        many.with_columns(ranks)
+        many.with_columns(pl.Series(name, np.argsort(order)) for name, order in orders.items())
         .group_by(group, maintain_order=True)
         .agg(
             pl.col("earliest").min(),
@@ -225,42 +217,25 @@ def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
             pl.col("is_reused").all(),
             pl.col("is_quiet").all(),
             pl.col("sent_ms").max(),
-            *(getattr(pl.col(name), how)() for _, name, how in takes),
+            *(pick.extreme() for pick in _PICKS),
         )
     )
-    # A rank is a place in an order; the inverse gives the row.
-    earliest = pl.Series(_rows(many, ("first_ms", "part"))[grouped["earliest"].to_numpy()])
+    # A rank is a place in an order, and the order says which row stands there.
+    rows = {name: pl.Series(order[grouped[name].to_numpy()]) for name, order in orders.items()}
     further = [name for name in parts.columns if name not in PARTS and name != group]
-    looked_up = [pl.col(name).gather(earliest) for name in (*_SAME, "part", *further)]
-    for values, name, how in takes:
-        at = pl.Series(_rows(many, (f"{name}_ms", f"{name}_tie"), last=how == "max")[grouped[name].to_numpy()])
-        looked_up += [pl.col(value).gather(at) for value in (*values, f"{name}_ms", f"{name}_tie")]
-    aggregated = grouped.drop("earliest", *(name for _, name, _ in takes))
-    whole = aggregated.hstack(many.select(looked_up)).select(parts.columns)
+    looked_up = [pl.col(name).gather(rows["earliest"]) for name in (*_SAME, "part", *further)]
+    for pick in _PICKS:
+        looked_up += [pl.col(name).gather(rows[pick.name]) for name in (*pick.values, *pick.order)]
+    whole = grouped.drop(rows.keys()).hstack(many.select(looked_up)).select(parts.columns)
     return pl.concat([parts.filter(alone), whole])
 
 
-def _ranks(rows: pl.DataFrame, name: str, *, last: bool) -> NDArray[np.int64]:
-    return _order(rows, (f"{name}_ms", f"{name}_tie"), last=last)
+_NONE_MS = 2**62
+"""A time that is never the first; its negative is never the last."""
 
 
-def _order(rows: pl.DataFrame, by: Sequence[str], *, last: bool = False) -> NDArray[np.int64]:
-    """Place of each row in the order by these columns; rows without a value stand where neither a first nor a last one is looked for."""
-    order = _rows(rows, by, last=last)
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(len(order))
-    return ranks
-
-
-def _rows(rows: pl.DataFrame, by: Sequence[str], *, last: bool = False) -> NDArray[np.int64]:
-    missing = -(2**62) if last else 2**62
-    keys = [rows[name].fill_null(0 if name.endswith(("tie", "part")) else missing).to_numpy() for name in by]
-    order: NDArray[np.int64] = np.lexsort(keys[::-1])
+def _order(rows: pl.DataFrame, by: tuple[str, str], *, none_ms: int) -> NDArray[np.int64]:
+    """The rows in order of a time and a tie; those without stand where nobody looks."""
+    at, tie = rows.select(pl.col(by[0]).fill_null(none_ms), pl.col(by[1]).fill_null(0))
+    order: NDArray[np.int64] = np.lexsort((tie.to_numpy(), at.to_numpy()))
     return order
-
-
-def customer_keys(parts: pl.DataFrame) -> Hashes:
-    """One number a customer; 0 for nobody."""
-    keys = hash64(parts["customer_id"])
-    keys[parts["customer_id"].is_null().to_numpy()] = 0
-    return keys

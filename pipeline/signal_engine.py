@@ -12,6 +12,8 @@ Cases:   a late event makes an earlier one fire, or fire no more -> judged again
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import polars as pl
@@ -101,7 +103,8 @@ def judged(kept: pl.DataFrame, fresh: pl.DataFrame, signals: Sequence[AnySignal]
     """
     beside = _beside(fresh)
     columns = [*WINDOW, *beside]
-    found, since = [_fired_schema(fresh).to_frame()], [_SINCE.to_frame()]
+    found: list[pl.DataFrame] = []
+    since: list[pl.DataFrame] = []
     for signal in signals:
         new = fresh.filter(_counted(signal)).select(columns)
         if new.is_empty():
@@ -111,18 +114,16 @@ def judged(kept: pl.DataFrame, fresh: pl.DataFrame, signals: Sequence[AnySignal]
             found.append(_fired(new.with_columns(visitor=pl.lit(0, dtype=pl.Int64)), signal, beside))
             continue
         first = new.group_by(_WHOSE).agg(pl.col("event_ms").min().alias("since_ms"))
-        back_ms = milliseconds(signal.look_back)
-        old = (
-            kept.filter(_counted(signal))
-            .join(first, on=_WHOSE, how="inner")
-            .filter(pl.col("event_ms") >= pl.col("since_ms") - back_ms)
-            .select(columns)
-        )
-        again = _fired(_by_visitor(pl.concat([old, new])), signal, beside)
-        again = again.join(first, on=_WHOSE, how="inner", maintain_order="left").filter(pl.col("event_ms") >= pl.col("since_ms"))
-        found.append(again.drop("since_ms"))
+        old = _looked_back_at(kept, first, signal)
+        told = _fired(_by_visitor(pl.concat([old.select(columns), new]) if old.height else new), signal, beside)
+        if old.height:
+            told = told.join(first, on=_WHOSE, how="inner", maintain_order="left").filter(pl.col("event_ms") >= pl.col("since_ms"))
+        found.append(told.select(*FIRED, *beside))
         since.append(first.select(pl.lit(signal.name).alias("signal"), *_WHOSE, "since_ms"))
-    return Judged(pl.concat(found), pl.concat(since))
+    return Judged(
+        pl.concat(found) if found else _fired_schema(fresh).to_frame(),
+        pl.concat(since) if since else _SINCE.to_frame(),
+    )
 
 
 def fired(events: pl.DataFrame, signals: Sequence[AnySignal]) -> pl.DataFrame:
@@ -151,7 +152,17 @@ def keep(window: pl.DataFrame, watermarks: pl.DataFrame, signals: Sequence[AnySi
 
 
 def _counted(signal: AnySignal) -> pl.Expr:
-    return pl.col("event_type").is_in(list(signal.reads)) & signal.counts(signal.rule)
+    # Comparing with a few types one by one takes half the time of `is_in`.
+    is_read = reduce(or_, (pl.col("event_type") == event_type for event_type in signal.reads))
+    return is_read & signal.counts(signal.rule)
+
+
+def _looked_back_at(kept: pl.DataFrame, first: pl.DataFrame, signal: AnySignal) -> pl.DataFrame:
+    """Kept events that a signal may look back at from the first new one of each visitor, with its `since_ms`."""
+    back_ms = milliseconds(signal.look_back)
+    return (
+        kept.filter(_counted(signal)).join(first, on=_WHOSE, how="inner").filter(pl.col("event_ms") >= pl.col("since_ms") - back_ms)
+    )
 
 
 def _beside(events: pl.DataFrame) -> list[str]:
