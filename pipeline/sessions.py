@@ -171,14 +171,15 @@ def _joined(parts: pl.DataFrame, state: SessionState, rules: SessionRules) -> tu
 
 def _reuse(parts: pl.DataFrame, state: SessionState) -> pl.DataFrame:
     """Mark the clusters whose emitter's id had been used before, in another cluster or one that was forgotten."""
-    is_new = (pl.col("sent_ms").is_null() & ~pl.col("is_reused")).all().over("cluster")
     has_id = pl.col("session_id").is_not_null()
     streams = np.unique(parts.filter(has_id)["stream"].to_numpy())
     gone, _ = state.retired.take(streams)
     is_second = pl.col("cluster") != pl.col("cluster").min().over("stream")
     is_gone = pl.col("stream").is_in(gone["stream"].implode())
-    reused = has_id & is_new & (is_second | is_gone)
-    return parts.with_columns(pl.when(reused).then(statement=True).otherwise("is_reused").alias("is_reused"))
+    # What was told of a cluster stays; of a new one it is asked.
+    was_told_plain = (pl.col("sent_ms").is_not_null() & ~pl.col("is_reused")).any().over("cluster")
+    was_told_reused = pl.col("is_reused").any().over("cluster")
+    return parts.with_columns((~was_told_plain & (was_told_reused | (has_id & (is_second | is_gone)))).alias("is_reused"))
 
 
 def _reached(events: pl.DataFrame, no: int, column: str) -> pl.DataFrame:

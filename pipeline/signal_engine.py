@@ -28,7 +28,7 @@ _CONTRACT = event_schema("clickstream")
 
 _WHOSE = ("partition", "visitor_key")
 
-WINDOW = pl.Schema(
+_EVENT = pl.Schema(
     {
         "visitor_key": pl.UInt64,
         "partition": pl.Int32,
@@ -37,9 +37,14 @@ WINDOW = pl.Schema(
         "event_id": pl.String,
         "event_ms": pl.Int64,
         "tie": pl.UInt64,
-        "event_type": pl.String,
-        "page": pl.String,
-        **{name: _CONTRACT[name] for signal in SIGNALS for name in signal.columns},
+    }
+)
+
+WINDOW = pl.Schema(
+    {
+        **_EVENT,
+        **pl.Schema({"event_type": pl.String, "page": pl.String}),
+        **pl.Schema({name: _CONTRACT[name] for signal in SIGNALS for name in signal.columns}),
     }
 )
 """Events that signals look back at. (event_ms, tie) is their order; `visitor_key` is a hash of (site, visitor_id). More columns may stand beside these."""
@@ -47,20 +52,7 @@ WINDOW = pl.Schema(
 EVIDENCE = pl.Schema({"page": pl.String, "element": pl.String, "value": pl.Float64, "rule": pl.String, "detail": pl.String})
 """What a person looks at to believe a signal. `rule`: the profile. Nulls where nothing is known."""
 
-FIRED = pl.Schema(
-    {
-        "signal": pl.String,
-        "visitor_key": pl.UInt64,
-        "partition": pl.Int32,
-        "site": pl.String,
-        "visitor_id": pl.String,
-        "event_id": pl.String,
-        "event_ms": pl.Int64,
-        "tie": pl.UInt64,
-        **EVIDENCE,
-        "weight": pl.Float64,
-    }
-)
+FIRED = pl.Schema({**pl.Schema({"signal": pl.String}), **_EVENT, **EVIDENCE, **pl.Schema({"weight": pl.Float64})})
 """A signal that fired, and the event at which it did; with the further columns that stood beside WINDOW."""
 
 _SINCE = pl.Schema({"signal": pl.String, "partition": pl.Int32, "visitor_key": pl.UInt64, "since_ms": pl.Int64})

@@ -1,7 +1,8 @@
 """Clicks: the ones of every day, the ones of rage, and those that only look like it.
 
 Frames:  TRODDEN with pace_ms, device, is_bot -> HAPPENINGS
-Cases:   rage: 3 and more within a second on one button that does nothing | calm: a stepper, a double click, a gallery, three boxes in a row
+Cases:   rage: 3 and more within a second on one button that does nothing, now and then by a slower hand
+         calm: a stepper, a double click, a gallery, three boxes in a row, now and then a triple click that selects a paragraph
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from pipeline.simulator.pages import Kind
 DOUBLE_CLICKS = 0.03
 GALLERIES = 0.06
 BOXES = 0.05
-"""Probability a page that could have it."""
+SELECTIONS = 0.0002
+"""Probability a page that could have it; of the last few, for nothing in the clicks tells them from rage."""
+SLOW_HANDS = 0.01
+"""Of those who rage, the ones whose clicks are so far apart that they look calm."""
 
 WATCHED_MS = 7_500
 """How long the emitter watches for a reaction to a click."""
@@ -53,19 +57,23 @@ _DOUBLED = Calm(("image.main",), "other", (80, 260), 0)
 _LEAFED_THROUGH = Calm(("button.gallery-next",), "button", (1_300, 3_000), 8)
 _TICKED = Calm(("checkbox.filter-size", "checkbox.filter-colour", "checkbox.filter-brand"), "other", (250, 600), 16)
 _COUNTED = Calm(("button.quantity-plus",), "stepper", (110, 260), 24)
+_SELECTED = Calm(("text.description",), "other", (110, 200), 32)
 
 
 def rage(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
-    """Planted rage clicks: 3 to 8 on the button that should lead on, 90 to 240 ms apart, with nothing coming of it."""
+    """Planted rage clicks: 3 to 8 on the button that should lead on, mostly 90 to 240 ms apart, with nothing coming of it."""
     here = np.flatnonzero(pages["rage_click"].to_numpy())
-    page, nth = repeated(here, rng.integers(3, 9, len(here)))
+    times = rng.integers(3, 9, len(here))
+    page, nth = repeated(here, times)
+    is_slow = np.repeat(rng.random(len(here)) < SLOW_HANDS, times)
+    apart_ms = np.where(is_slow, rng.integers(450, 801, len(page)), rng.integers(90, 241, len(page)))
     kind = pages["kind"].to_numpy()[page]
     x_px, y_px = _places(rng, pages, here, page, spread_px=4)
     return happenings(
         page,
         Moment.RAGED,
         "click",
-        np.where(nth == 0, thought_ms(rng, pages["pace_ms"].to_numpy()[page]), rng.integers(90, 241, len(page))),
+        np.where(nth == 0, thought_ms(rng, pages["pace_ms"].to_numpy()[page]), apart_ms),
         nth=nth,
         element=strings(BUTTON_OF_KIND, kind),
         element_role=strings(_ROLES, kind),
@@ -90,6 +98,7 @@ def look_alikes(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFr
     kind, is_person = pages["kind"].to_numpy(), ~pages["is_bot"].to_numpy()
     mood = rng.random(n)
     doubled = np.flatnonzero(is_person & (mood < DOUBLE_CLICKS))
+    selected = np.flatnonzero(is_person & (kind == Kind.PRODUCT) & (mood >= DOUBLE_CLICKS) & (mood < DOUBLE_CLICKS + SELECTIONS))
     gallery = np.flatnonzero(is_person & (kind == Kind.PRODUCT) & (mood > 1 - GALLERIES))
     boxes = np.flatnonzero(is_person & (kind == Kind.LISTING) & (mood > 1 - BOXES))
     counted = np.flatnonzero(pages["quantity"].to_numpy() > 1)
@@ -98,6 +107,7 @@ def look_alikes(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFr
         _run(rng, pages, _LEAFED_THROUGH, gallery, rng.integers(3, 6, len(gallery))),
         _run(rng, pages, _TICKED, boxes, np.full(len(boxes), 3)),
         _run(rng, pages, _COUNTED, counted, pages["quantity"].to_numpy()[counted] - 1),
+        _run(rng, pages, _SELECTED, selected, np.full(len(selected), 3)),
     ]
 
 

@@ -1,7 +1,8 @@
 """How well the page worked: web vitals, errors of page and interface; planted ones and everyday ones.
 
 Frames:  TRODDEN with device_name, is_bot -> HAPPENINGS
-Cases:   vitals: good | could be better, which is no friction | clearly poor, planted; an api_error that is a redirect, which is no friction
+Cases:   vitals: good | could be better, which is no friction | clearly poor, planted
+         errors: planted | an api_error that is a redirect, which is no friction | now and then a script error that nobody notices, which is none either
 Source:  good and poor of LCP, INP and CLS as web.dev publishes them; planted values stay well clear of the border
 """
 
@@ -15,6 +16,8 @@ MEASURED = (0.6, 0.3, 0.35)
 """Probability that a page tells its LCP, INP, CLS."""
 COULD_BE_BETTER = 0.12
 REDIRECTS = 0.003
+UNNOTICED = 0.00008
+"""Probability a page of a script error that is no friction; small, for nothing in it tells it from one that is."""
 
 _Ranges = tuple[tuple[float, float], ...]
 _GOOD: _Ranges = ((700, 2_400), (30, 190), (0.0, 0.09))
@@ -27,6 +30,7 @@ _JS_MESSAGES = (
     "ReferenceError: cartState is not defined",
     "ChunkLoadError: loading chunk 7 failed",
 )
+HARMLESS = "ResizeObserver loop completed with undelivered notifications."
 _API_MESSAGES = ("POST /api/cart", "GET /api/stock", "POST /api/session", "GET /api/prices")
 _STATUSES = np.array([500, 502, 503, 504, 429, 409])
 
@@ -64,11 +68,13 @@ def vitals(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def errors(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
-    """Planted errors, half of the page and half of its interface (an app has only the latter), and redirects that a tool reported."""
+    """Planted errors, half of the page and half of its interface (an app has only the latter), redirects that a tool reported, noise."""
     n = pages.height
     planted = pages["page_error"].to_numpy()
-    is_api = (pages["device_name"] == "app").to_numpy() | (rng.random(n) < 0.5)
+    is_app = (pages["device_name"] == "app").to_numpy()
+    is_api = is_app | (rng.random(n) < 0.5)
     redirected = np.flatnonzero(~planted & (rng.random(n) < REDIRECTS))
+    unnoticed = np.flatnonzero(~planted & ~is_app & ~pages["is_bot"].to_numpy() & (rng.random(n) < UNNOTICED))
     js, api = np.flatnonzero(planted & ~is_api), np.flatnonzero(planted & is_api)
     return [
         happenings(
@@ -91,4 +97,5 @@ def errors(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
         happenings(
             redirected, Moment.FAILED, "api_error", rng.integers(200, 2_000, len(redirected)), message="GET /api/home", status=302
         ),
+        happenings(unnoticed, Moment.FAILED, "js_error", rng.integers(200, 2_000, len(unnoticed)), nth=1, message=HARMLESS),
     ]

@@ -92,6 +92,7 @@ class Simulator:
         settled = self._settled(n_events)
         queues = tuple(Queue(pl.DataFrame(schema=schema)) for schema in (EVENTS, TRUTH, FRICTIONS))
         told_until = until = _ms(self.start_at)
+        n_left = -1 if n_events is None else n_events
         while True:
             until += max(1, every // timedelta(milliseconds=1))
             while told_until < until:
@@ -106,9 +107,11 @@ class Simulator:
                 )
                 for queue, frame, at_ms in zip(queues, _handed_out(ready), times, strict=True):
                     queue.put(frame, at_ms)
-            if told_until < until and not any(queues):
+            taken = Simulated(*(queue.take(until) for queue in queues))
+            yield taken
+            n_left -= taken.events.height
+            if not n_left and not any(queues):
                 return
-            yield Simulated(*(queue.take(until) for queue in queues))
 
     def visits(self, n_events: int) -> Simulated:
         """The first visits, in order of their beginning, that together have `n_events` events or just more, whole; copies come on top."""

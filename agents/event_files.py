@@ -1,0 +1,48 @@
+"""Events and truth as files: NDJSON for people and for every tool, Parquet for columns."""
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import polars as pl
+import polars.selectors as cs
+import pyarrow.parquet as pq
+
+from pipeline.simulator.contract import CONTRACT
+
+Format = Literal["ndjson", "parquet"]
+Write = Callable[[pl.DataFrame], None]
+"""Appends rows to an open file."""
+
+
+def lines(frame: pl.DataFrame) -> bytes:
+    """A JSON object a row, one a line: times in ISO 8601, what is absent left out."""
+    text = frame.with_columns(cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")).write_ndjson()
+    # Within a string a quote never follows a comma, but for the one that ends it, and after that one comes no name.
+    return re.sub(r',"[a-z_]+":null', "", text).encode()
+
+
+def ndjson(files: ExitStack, path: Path) -> Write:
+    """Open a file of lines, closed with `files`."""
+    file: BinaryIO = files.enter_context(path.open("wb"))
+
+    def write(frame: pl.DataFrame) -> None:
+        file.write(lines(frame))
+
+    return write
+
+
+def parquet(files: ExitStack, path: Path) -> Write:
+    """Open a Parquet file of events, whole once `files` is closed."""
+    file = files.enter_context(pq.ParquetWriter(path, pl.DataFrame(schema=CONTRACT).to_arrow().schema, compression="zstd"))
+
+    def write(frame: pl.DataFrame) -> None:
+        if frame.height:
+            file.write_table(frame.to_arrow())
+
+    return write
+
+
+WRITERS: dict[Format, Callable[[ExitStack, Path], Write]] = {"ndjson": ndjson, "parquet": parquet}

@@ -1,0 +1,117 @@
+"""How much of what simulated customers really went through is found, and how much of what is found really happened.
+
+Truth and findings meet only by who and when: a session stands for the visit in which it begins, a signal for the friction that was going on
+when it fired, each for one at most. What a session, an abandonment or a signal is to the folds is not looked at.
+
+A fresh seed every time, printed; `EBBTIDE_SEED` repeats one.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.events import event_schema
+from pipeline.frames import WATERMARKS
+from pipeline.session_rules import SessionRules
+from pipeline.sessions import SessionsFold
+from pipeline.simulator.friction import KINDS
+from pipeline.simulator.simulator import Simulated, simulated
+from tests.views import now
+
+N_EVENTS = 120_000
+BATCH = 20_000
+FLOORS = {"abandoned": 0.99} | dict.fromkeys(KINDS, 0.95)
+WHO = ["site", "visitor_id"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of `n_found` things found, `n_right` are among the `n_true` that there are."""
+
+    n_true: int
+    n_found: int
+    n_right: int
+
+    @property
+    def precision(self) -> float:
+        return self.n_right / self.n_found if self.n_found else 0.0
+
+    @property
+    def recall(self) -> float:
+        return self.n_right / self.n_true if self.n_true else 0.0
+
+
+def matched(found: pl.DataFrame, true: pl.DataFrame) -> Score:
+    """`found` with `at`, `true` with `from` and `to`, one after the other for each visitor: a find is right in the first one it falls into."""
+    latest = true.sort("from").with_row_index("which")
+    pairs = found.sort("at").join_asof(latest, left_on="at", right_on="from", by=WHO, strategy="backward", check_sortedness=False)
+    right = pairs.filter(pl.col("at") <= pl.col("to")).unique("which")
+    return Score(true.height, found.height, right.height)
+
+
+def folded(told: Simulated) -> dict[str, pl.DataFrame]:
+    """What the tables show once everything has closed."""
+    fold = SessionsFold(SessionRules())
+    n = told.events.height
+    log = told.events.select(
+        *event_schema("clickstream").names(),
+        pl.lit(0, pl.Int32).alias("partition"),
+        pl.int_range(n, dtype=pl.Int64).alias("offset"),
+        "record_at",
+    )
+    state, reached = fold.empty(), pl.DataFrame({"partition": [0], "watermark": [None]}, schema=WATERMARKS)
+    steps = []
+    for begin in range(0, n, BATCH):
+        steps.append(fold.step(state, log[begin : begin + BATCH], reached))
+        state, reached = steps[-1].state, steps[-1].watermarks
+    long_after = reached.with_columns(pl.col("watermark") + timedelta(days=3))
+    steps.append(fold.step(state, log.clear(), long_after))
+    assert sum(step.rejects.height for step in steps) == 0, "nothing that is simulated is too late to be applied"
+    return now(steps)
+
+
+@pytest.fixture(scope="module")
+def seed() -> int:
+    return int(os.environ.get("EBBTIDE_SEED") or secrets.randbelow(2**31))
+
+
+@pytest.fixture(scope="module")
+def scores(seed) -> dict[str, Score]:
+    told = simulated(seed, N_EVENTS)
+    tables = folded(told)
+    people = told.truth.filter(~pl.col("is_bot"))
+    abandoned = tables["sessions"].filter((pl.col("status") == "abandoned") & (pl.col("is_bot") == 0))
+    left = people.filter("left").select(*WHO, pl.col("started_at").alias("from"), pl.col("ended_at").alias("to"))
+    scored = {"abandoned": matched(abandoned.select(*WHO, pl.col("started_at").alias("at")), left)}
+    for kind in KINDS:
+        fired = tables["signals"].filter(pl.col("signal") == kind).select(*WHO, pl.col("fired_at").alias("at"))
+        met = told.frictions.filter(~pl.col("is_bot") & (pl.col("kind") == kind))
+        scored[kind] = matched(fired, met.select(*WHO, pl.col("began_at").alias("from"), pl.col("at").alias("to")))
+    return scored
+
+
+def test_the_figures_are_printed(scores, seed, capsys):
+    table = Table("what", "true", "found", "precision", "recall", "floor", title=f"accuracy on {N_EVENTS} events of seed {seed}")
+    for what, score in scores.items():
+        figures = (f"{score.precision:.4f}", f"{score.recall:.4f}", f"{FLOORS[what]:.2f}")
+        table.add_row(what, str(score.n_true), str(score.n_found), *figures)
+    with capsys.disabled():
+        Console().print("", table)
+
+    assert all(score.n_true > 30 for score in scores.values())
+
+
+@pytest.mark.parametrize("what", FLOORS)
+def test_what_is_found_happened(what, scores, seed):
+    assert scores[what].precision >= FLOORS[what], f"EBBTIDE_SEED={seed}"
+
+
+@pytest.mark.parametrize("what", FLOORS)
+def test_what_happened_is_found(what, scores, seed):
+    assert scores[what].recall >= FLOORS[what], f"EBBTIDE_SEED={seed}"
