@@ -98,6 +98,7 @@ def judged(events: pl.DataFrame, family: str, bounds: Bounds) -> tuple[pl.DataFr
         return events, pl.DataFrame(schema=VERDICTS)
     number = pl.coalesce(pl.when(rule.breaks).then(pl.lit(which)) for which, rule in enumerate(rules))
     found = events.with_row_index("row").with_columns(number.alias("rule")).filter(pl.col("rule").is_not_null())
+    found = found.rechunk()  # pl.format of polars 2.1 panics where one column is in two chunks and another in one
     verdicts = [
         found.filter(pl.col("rule") == which).select("row", pl.lit(str(rule.reason)).alias("reason"), rule.detail.alias("detail"))
         for which, rule in enumerate(rules)

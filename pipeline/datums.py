@@ -17,8 +17,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
+from polars.exceptions import ComputeError
 
 from pipeline.layouts import Layout, Place
+from pipeline.utf8 import misread
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
@@ -187,21 +189,23 @@ class _Reading:
     # Columns ----------------------------------------------------------------------------------------------------------------
 
     def _texts(self, name: str, views: Words, rows: Places | None, validity: pa.Buffer | None) -> pl.Series:
-        n, n_given = len(self.at), len(views)
+        n = len(self.at)
         if rows is not None:
             spread = np.zeros((n, 2), np.uint64)
             spread[:, 0][rows] = views[:, 0]
             spread[:, 1][rows] = views[:, 1]
             views = spread
+        if self.wrong.any():
+            views[self.wrong != 0] = 0  # the empty string: what stands there now may be no UTF-8
         array = pa.Array.from_buffers(pa.binary_view(), n, [validity, pa.py_buffer(views), self.body.buffer])
-        texts = pl.Series(name, array).cast(pl.String, strict=False)  # null where it is no UTF-8
-        if texts.null_count() > n - n_given:
-            misread = texts.is_null().to_numpy()
-            if rows is None:
-                self.wrong |= misread
-            else:
-                self.wrong[rows] |= misread[rows]
-        return texts
+        octets = pl.Series(name, array)
+        try:
+            return octets.cast(pl.String)
+        except ComputeError:
+            bad = misread(octets)
+            self.wrong[bad] = 1
+            views[bad] = 0
+            return octets.cast(pl.String)
 
     def _series(self, place: Place, values: NDArray[Any], rows: Places | None, validity: pa.Buffer | None) -> pl.Series:
         n = len(self.at)

@@ -93,7 +93,7 @@ def decode(records: Records, family: str, writers: Mapping[int, Mapping[str, Any
     if len(pieces) == 1:
         return pieces[0]
     return Decoded(
-        pl.concat([piece.events for piece in pieces]),
+        pl.concat([piece.events for piece in pieces], rechunk=True),
         pl.concat([piece.rejects for piece in pieces]),
         sum(piece.n_slow for piece in pieces),
     )
@@ -166,7 +166,7 @@ def _in_order(reads: Sequence[Reading], family: str) -> tuple[Rows, pl.DataFrame
     filled = [read for read in reads if len(read.rows)]
     if not filled:
         return np.zeros(0, np.int64), pl.DataFrame(schema=event_schema(family))
-    rows, events = np.concatenate([read.rows for read in filled]), pl.concat([read.events for read in filled], rechunk=True)
+    rows, events = np.concatenate([read.rows for read in filled]), pl.concat([read.events for read in filled]).rechunk()
     if (np.diff(rows) < 0).any():
         order = np.argsort(rows)
         rows, events = rows[order], events[order]

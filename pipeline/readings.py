@@ -67,7 +67,7 @@ def of_schema(body: Body, rows: Rows, family: str, schema_id: int, writers: Mapp
     datums = [body.octets[begin + HEADER : end].tobytes() for begin, end in zip(starts[marked], ends[marked], strict=True)]
     alone = _read_alone(rows[marked], datums, places, family)
     kept = ~found.marked
-    quick = _ranged(rows[kept], *(frame.filter(pl.Series(kept)) for frame in fast))
+    quick = _ranged(rows[kept], *(frame if frame.is_empty() else frame.filter(pl.Series(kept)) for frame in fast))
     return Reading(
         np.concatenate([quick.rows, alone.rows]),
         pl.concat([quick.events, alone.events]),
