@@ -11,7 +11,7 @@ Raises:  nothing on data
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from pipeline.frames import REJECTS, TIME
 from pipeline.readings import HEADER, Reading, Rows
 from pipeline.rejects import Reason
 
-__all__ = ["Bounds", "Decoded", "Records", "decode", "schema_ids"]
+__all__ = ["Bounds", "Decoded", "Records", "decode"]
 
 _AT_ONCE = 1 << 30
 """Bytes of values that are joined at once; more are decoded in pieces."""
@@ -65,18 +65,10 @@ class Decoded:
     """How many records had to be read alone, good or bad: of sound ones next to none."""
 
 
-def schema_ids(values: Sequence[bytes | None], most: int = 100) -> list[int]:
-    """Schema ids that these records name, the most frequent first: a flood of made-up ids comes after the real ones."""
-    found = [value[1:HEADER] for value in values if value is not None and len(value) >= HEADER and value[0] == 0]
-    counts: dict[bytes, int] = {}
-    for schema_id in found:
-        counts[schema_id] = counts.get(schema_id, 0) + 1
-    ranked = sorted(counts, key=lambda schema_id: counts[schema_id], reverse=True)
-    return [int.from_bytes(schema_id, "big") for schema_id in islice(ranked, most)]
-
-
 def decode(records: Records, family: str, writers: Mapping[int, Mapping[str, Any]], bounds: Bounds) -> Decoded:
     """Decode records of one family. `writers`: schema id -> the writer's parsed schema, any version of the family.
+
+    Schemas are asked for with `writers.get`, once for every schema id that is named: they may be fetched only then, and what that raises goes on.
 
     Frames: -> event_schema(family) + POSITION, REJECTS
     """
@@ -117,10 +109,7 @@ def _decoded(records: Records, sizes: Rows, family: str, writers: Mapping[int, M
     body = _body(records.values, sizes, bounds.max_message_bytes)
     framed = (body.ends - body.starts > HEADER) & (body.octets.take(body.starts) == 0)
     ids = _ids(body, framed)
-    reads = [
-        readings.of_schema(body, np.flatnonzero(framed & (ids == each)), family, int(each), writers)
-        for each in np.unique(ids[framed])
-    ]
+    reads = _of_schemas(body, ids, framed, family, writers)
     unframed = np.flatnonzero(~framed)
     if len(unframed):
         reads.append(readings.refused(unframed, [_unframed(records.values[row], bounds) for row in unframed.tolist()], family))
@@ -130,7 +119,7 @@ def _decoded(records: Records, sizes: Rows, family: str, writers: Mapping[int, M
     if len(verdicts):
         bad.append(verdicts.with_columns(pl.Series("row", rows[verdicts["row"].to_numpy()]).cast(pl.UInt32)))
         events = without(events, verdicts)
-    rejects = _rejects(pl.concat(bad).sort("row"), records, ids, framed) if bad else pl.DataFrame(schema=REJECTS)
+    rejects = _rejects(pl.concat(bad).sort("row"), records, ids) if bad else pl.DataFrame(schema=REJECTS)
     assert events.height + rejects.height == n, f"of {n} records {events.height} are events and {rejects.height} are rejects"
     return Decoded(events, rejects, sum(read.n_slow for read in reads))
 
@@ -144,11 +133,29 @@ def _body(values: Sequence[bytes | None], sizes: Rows, most: int) -> Body:
 
 
 def _ids(body: Body, framed: NDArray[np.bool_]) -> Rows:
-    """Schema id of every row, -1 where there is none; ids are signed for others, and 32 bits here."""
+    """Schema id of every row, -1 where there is none."""
     ids = np.full(len(framed), -1, np.int64)
-    at = body.starts[framed]
-    ids[framed] = body.halves[at + 1].byteswap().view(np.int32)
+    ids[framed] = body.halves[body.starts[framed] + 1].byteswap()
     return ids
+
+
+def _of_schemas(
+    body: Body, ids: Rows, framed: NDArray[np.bool_], family: str, writers: Mapping[int, Mapping[str, Any]]
+) -> list[Reading]:
+    """Read the rows of every schema id. The most frequent are asked for first: made-up ones come after the real ones."""
+    named, counts = np.unique(ids[framed], return_counts=True)
+    reads, left = [], framed.copy()
+    for schema_id in named[np.argsort(-counts)].tolist():
+        schema = writers.get(schema_id)
+        if schema is not None:
+            which = ids == schema_id
+            left &= ~which
+            reads.append(readings.of_schema(body, np.flatnonzero(framed & which), family, schema_id, schema))
+    unknown = np.flatnonzero(left)
+    if len(unknown):
+        why = [(Reason.UNKNOWN_SCHEMA, f"no schema with id {schema_id} for {family}") for schema_id in ids[unknown].tolist()]
+        reads.append(readings.refused(unknown, why, family))
+    return reads
 
 
 def _unframed(value: bytes | None, bounds: Bounds) -> tuple[Reason, str]:
@@ -179,7 +186,7 @@ def _with_position(events: pl.DataFrame, records: Records, rows: Rows) -> pl.Dat
     return events.with_columns(position)
 
 
-def _rejects(verdicts: pl.DataFrame, records: Records, ids: Rows, framed: NDArray[np.bool_]) -> pl.DataFrame:
+def _rejects(verdicts: pl.DataFrame, records: Records, ids: Rows) -> pl.DataFrame:
     rows = verdicts["row"].to_list()
     return verdicts.select(
         pl.Series("partition", [records.partitions[row] for row in rows], pl.Int32),
@@ -187,7 +194,7 @@ def _rejects(verdicts: pl.DataFrame, records: Records, ids: Rows, framed: NDArra
         pl.Series("record_at", [records.record_at_ms[row] for row in rows], pl.Int64).cast(TIME),
         "reason",
         "detail",
-        pl.Series("schema_id", [int(ids[row]) if framed[row] else None for row in rows], pl.Int32),
+        pl.Series("schema_id", ids[rows], pl.Int64).replace(-1, None).cast(pl.UInt32).reinterpret(signed=True),
         pl.Series("key", [records.keys[row] for row in rows], pl.Binary),
         pl.Series("payload", [records.values[row] for row in rows], pl.Binary),
     ).select(*REJECTS)

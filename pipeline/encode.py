@@ -83,8 +83,13 @@ def _written(wire: pl.DataFrame) -> NDArray[np.uint8]:
     file = io.BytesIO()
     wire.write_avro(file)
     file.seek(0)
-    return np.frombuffer(bytearray().join(block.bytes_.getvalue()  # type: ignore[attr-defined]  # known to its compiled class alone
-        for block in fastavro.block_reader(file)), np.uint8)
+    return np.frombuffer(
+        bytearray().join(
+            block.bytes_.getvalue()  # type: ignore[attr-defined]  # known to its compiled class alone
+            for block in fastavro.block_reader(file)
+        ),
+        np.uint8,
+    )
 
 
 def _sizes(wire: pl.DataFrame, places: Layout) -> tuple[Sizes, list[Sizes]]:

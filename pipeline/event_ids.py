@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline import frames
 from pipeline.hashing import Hashes
-from pipeline.watermark import Millis
+from pipeline.watermark import UNREAD, Millis
 
 SCHEMA = frames.schema({"partition": pl.Int32, "high": pl.UInt64, "low": pl.UInt64, "event_ms": pl.Int64})
 
@@ -42,10 +42,13 @@ class _Ids:
         pairs = ((self.high, other.high), (self.low, other.low), (self.event_ms, other.event_ms), (self.partition, other.partition))
         return _Ids(*(np.concatenate(pair) for pair in pairs)).sorted()  # type: ignore[arg-type]  # in the order of the fields
 
-    def holds(self, high: Hashes, low: Hashes) -> NDArray[np.bool_]:
-        places = np.minimum(np.searchsorted(self.high, high), len(self) - 1)
-        found: NDArray[np.bool_] = (self.high[places] == high) & (self.low[places] == low)
-        return found
+    def found(self, high: Hashes, low: Hashes) -> Millis:
+        """The time kept with each id, UNREAD where it is not here."""
+        # Of an id that was kept twice, the first time forgotten, the newest stands last.
+        places = np.maximum(np.searchsorted(self.high, high, side="right") - 1, 0)
+        is_here = (self.high[places] == high) & (self.low[places] == low)
+        times: Millis = np.where(is_here, self.event_ms[places], UNREAD)
+        return times
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,33 @@ class EventIds:
         """Memory of all ids."""
         return len(self) * 28
 
-    def fresh(self, partition: NDArray[np.int32], high: Hashes, low: Hashes) -> NDArray[np.bool_]:
-        """Whether each event is the first of its id: not kept, and not further up in these rows."""
+    def fresh(
+        self, partition: NDArray[np.int32], high: Hashes, low: Hashes, event_ms: Millis, forgotten_ms: Millis
+    ) -> NDArray[np.bool_]:
+        """Whether each event is the first of its id: not kept, and not further up in these rows.
+
+        `forgotten_ms`: for each row the time before which ids are forgotten when it comes; what memory still holds of them must not matter.
+        """
         high = _spread(partition, high)
         order = np.lexsort((low, high))  # stable: of equal ids the first row stands first
-        again = (high[order][1:] == high[order][:-1]) & (low[order][1:] == low[order][:-1])
-        fresh = np.ones(len(high), dtype=bool)
-        fresh[order[1:][again]] = False
+        kept_ms = np.full(len(high), UNREAD, dtype=np.int64)
         for run in self.runs:
             # Sorted look-ups walk through memory in one direction.
-            fresh[order] &= ~run.holds(high[order], low[order])
+            kept_ms[order] = np.maximum(kept_ms[order], run.found(high[order], low[order]))
+        again = np.zeros(len(high), dtype=bool)
+        again[1:] = (high[order][1:] == high[order][:-1]) & (low[order][1:] == low[order][:-1])
+        fresh = np.ones(len(high), dtype=bool)
+        # Repeats are few: they are gone through one by one.
+        begins_group = again.copy()
+        begins_group[:-1] |= again[1:]
+        last_ms = UNREAD
+        for place in np.flatnonzero(begins_group | (kept_ms[order] != UNREAD)).tolist():
+            row = order[place]
+            last_ms = max(last_ms, int(kept_ms[row])) if again[place] else int(kept_ms[row])
+            if last_ms != UNREAD and last_ms >= forgotten_ms[row]:
+                fresh[row] = False
+            else:
+                last_ms = int(event_ms[row])
         return fresh
 
     def put(

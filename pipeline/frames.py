@@ -61,7 +61,9 @@ class Table:
         missing = [
             pl.lit(_EMPTY.get(dtype), dtype=dtype).alias(name) for name, dtype in self.schema.items() if name not in frame.columns
         ]
-        return frame.with_columns(*filled, *missing).select(*self.schema, pl.col("partition").cast(pl.Int32))
+        return (
+            frame.with_columns(*filled, *missing).select(*dict.fromkeys((*self.schema, "partition"))).cast({"partition": pl.Int32})
+        )
 
 
 _EMPTY: dict[object, object] = {pl.String: "", STRINGS: [], pl.UInt8: 0, pl.UInt32: 0}

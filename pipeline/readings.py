@@ -43,20 +43,15 @@ class Reading:
     """How many were read alone."""
 
 
-def of_schema(body: Body, rows: Rows, family: str, schema_id: int, writers: Mapping[int, Mapping[str, Any]]) -> Reading:
+def of_schema(body: Body, rows: Rows, family: str, schema_id: int, schema: Mapping[str, Any]) -> Reading:
     """Read the rows of one schema id."""
-    schema = writers.get(schema_id & 0xFFFFFFFF)
-    if schema is None:
-        return refused(
-            rows, [(Reason.UNKNOWN_SCHEMA, f"no schema with id {schema_id & 0xFFFFFFFF} for {family}")] * len(rows), family
-        )
     try:
         places = fitting(schema, family)
         if len(places) > MAX_FIELDS:
             message = f"the schema has {len(places)} fields, {MAX_FIELDS} allowed"
             raise NotFlat(message)  # noqa: TRY301 - one handler for all that is wrong with a schema
     except NotFlat as error:
-        return refused(rows, [(Reason.UNKNOWN_SCHEMA, f"schema {schema_id & 0xFFFFFFFF}: {error}")] * len(rows), family)
+        return refused(rows, [(Reason.UNKNOWN_SCHEMA, f"schema {schema_id}: {error}")] * len(rows), family)
     whole = len(rows) == len(body.starts)
     starts, ends = (body.starts, body.ends) if whole else (body.starts[rows], body.ends[rows])
     found = columns(body, starts + HEADER, ends, places)

@@ -26,7 +26,8 @@ class Judged:
     """A batch, with what became of each record."""
 
     applied: pl.DataFrame
-    """The events that count, in the order they came, and `event_ms`, `tie`, `event_key` and `event_low` (hash of the id), `visitor_key`, `stream`."""
+    """The events that count, in the order they came, and `event_ms`, `tie`, `event_key` and `event_low` (hash of the id), `part_key` (what a part is
+    called that begins with it: an id that was forgotten may come again, at another time), `visitor_key`, `stream`."""
     ids: EventIds
     """All applied ids, these among them."""
     rejects: pl.DataFrame
@@ -48,7 +49,8 @@ def judged(batch: pl.DataFrame, watermarks: pl.DataFrame, ids: EventIds, rules: 
     key, low = hash128(batch["event_id"])
     site_key, site_low = also128((key, low), batch["site"])
     in_time = np.flatnonzero(~too_late)
-    fresh = ids.fresh(partition[in_time], site_key[in_time], site_low[in_time])
+    forgotten_ms = np.where(is_read, before_ms, UNREAD + horizon_ms) - horizon_ms
+    fresh = ids.fresh(*(column[in_time] for column in (partition, site_key, site_low, event_ms, forgotten_ms)))
     chosen = in_time[fresh]
     kept = ids.put(partition[chosen], site_key[chosen], site_low[chosen], event_ms[chosen], forgotten(after, horizon_ms))
     fate = np.full(len(batch), 1)
@@ -78,6 +80,7 @@ def _keyed(events: pl.DataFrame, event_ms: Millis, key: Hashes, low: Hashes) -> 
         ties(events["sequence"], key),
         pl.Series("event_key", key, pl.UInt64),
         pl.Series("event_low", low, pl.UInt64),
+        pl.Series("part_key", key ^ event_ms.astype(np.uint64), pl.UInt64),
         pl.Series("visitor_key", visitor_key, pl.UInt64),
         pl.Series("stream", also64(visitor_key, events["session_id"]), pl.UInt64),
     )

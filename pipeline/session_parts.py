@@ -64,7 +64,7 @@ PARTS = frames.schema(
         "sent_ms": pl.Int64,
     }
 )
-"""`part`: hash of its first event when it was first seen; links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
+"""`part`: made from its first event when it was first seen; links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
 used the id again after it was forgotten. `is_quiet`: it was last sent as closed. `sent_ms`: its last event when it was last sent."""
 
 REACHED = frames.schema(
@@ -106,6 +106,8 @@ class _Pick:
     is_last: bool
     values: Mapping[str, str]
     """Column of a part -> column of the event."""
+    told_by: tuple[str, ...]
+    """Columns of the event of which one must be there."""
 
     @property
     def order(self) -> tuple[str, str]:
@@ -118,12 +120,12 @@ class _Pick:
 
 
 _PICKS = (
-    _Pick("entry", is_last=False, values={"entry_page": "page"}),
-    _Pick("exit", is_last=True, values={"exit_page": "page"}),
-    _Pick("origin", is_last=False, values={name: name for name in ORIGIN}),
-    _Pick("order", is_last=True, values={"order_id": "order_id"}),
-    _Pick("cart", is_last=True, values={"cart_id": "cart_id"}),
-    _Pick("amount", is_last=True, values={"amount_minor": "amount_minor", "currency": "currency"}),
+    _Pick("entry", is_last=False, values={"entry_page": "page"}, told_by=("page",)),
+    _Pick("exit", is_last=True, values={"exit_page": "page"}, told_by=("page",)),
+    _Pick("origin", is_last=False, values={name: name for name in ORIGIN}, told_by=ORIGIN),
+    _Pick("order", is_last=True, values={"order_id": "order_id"}, told_by=("order_id",)),
+    _Pick("cart", is_last=True, values={"cart_id": "cart_id"}, told_by=("cart_id",)),
+    _Pick("amount", is_last=True, values={"amount_minor": "amount_minor", "currency": "currency"}, told_by=("amount_minor",)),
 )
 
 _SAME = ("visitor_key", "partition", "stream", "site", "visitor_id", "session_id")
@@ -151,12 +153,10 @@ def clusters(
 def pieces(events: pl.DataFrame) -> pl.DataFrame:
     """What each part has got in this batch.
 
-    Frames:  events in order of (stream, event_ms, tie) with `piece` (a number a part) and `event_key` -> PARTS and `piece`
+    Frames:  events in order of (stream, event_ms, tie) with `piece` (a number a part) and `part_key` -> PARTS and `piece`
     """
     row = pl.int_range(pl.len(), dtype=pl.UInt32)
-    rows_of = [
-        pl.when(pl.any_horizontal(pl.col(*pick.values.values()).is_not_null())).then(row).alias(pick.name) for pick in _PICKS
-    ]
+    rows_of = [pl.when(pl.any_horizontal(pl.col(*pick.told_by).is_not_null())).then(row).alias(pick.name) for pick in _PICKS]
     grouped = (
         events.select(
             "piece", "event_ms", "engaged_ms", "account_id", "customer_id", "is_bot", *CONTEXT, *rows_of, row.alias("row")
@@ -177,7 +177,7 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
     )
     # All columns in one query: a look-up of its own costs more than the values do.
     looked_up = [pl.col(name).gather(grouped["row"]).alias(name) for name in _SAME]
-    looked_up.append(pl.col("event_key").gather(grouped["row"]).alias("part"))
+    looked_up.append(pl.col("part_key").gather(grouped["row"]).alias("part"))
     for pick in _PICKS:
         columns = {**pick.values, **dict(zip(pick.order, ("event_ms", "tie"), strict=True))}
         looked_up += [pl.col(of_event).gather(grouped[pick.name]).alias(of_part) for of_part, of_event in columns.items()]

@@ -278,12 +278,14 @@ def _worth_sending(old: Told, new: Told, rules: SessionRules) -> pl.DataFrame:
         "told_id",
         pl.lit(value=True).alias("was_told"),
         pl.col("sent_ms").alias("was_ms"),
+        pl.col("n_events").alias("was_n_events"),
         *(pl.col(name).alias(f"was_{name}") for name in compared),
     )
     joined = new.sessions.join(was, on=["visitor_key", "told_id"], how="left", maintain_order="left")
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"was_{name}")) for name in compared)
     went_on = pl.col("last_ms") >= pl.col("was_ms") + milliseconds(rules.send_every)
-    return joined.filter(pl.col("was_told").is_null() | differs | went_on.fill_null(value=True)).select("group")
+    is_corrected = pl.col("is_quiet") & (pl.col("n_events") != pl.col("was_n_events"))
+    return joined.filter(pl.col("was_told").is_null() | differs | is_corrected | went_on.fill_null(value=True)).select("group")
 
 
 def _upserts(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:

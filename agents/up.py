@@ -1,0 +1,186 @@
+"""`ebbtide up`: broker, ClickHouse, worker and a simulated shop on this machine, with a view in the terminal.
+
+The broker keeps everything in memory and is new every time; the tables are in a folder that may be kept. The shop runs in a child process,
+at a multiple of real time, from seven days ago on.
+
+**Delivery:** as the worker, as long as this process lives: a kill of all of it may lose what only the broker held.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agents import terminal
+from agents.child_process import ChildProcess
+from agents.embedded_broker import Broker, embedded_broker
+from agents.folding import FATES
+from agents.live_view import LiveView
+from agents.settings import Settings
+from agents.worker import DRAIN_S, assemble, stop_asked
+from pipeline.frames import TABLES
+from sinks.clickhouse import ClickHouse
+
+BEGINS_AGO = timedelta(days=7)
+"""Simulated time begins so long ago: it must not overtake the wall clock in a demo."""
+SETTLE_S = 20.0
+"""How long a stop waits until all that was fed has been folded and written."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What `up` was asked for."""
+
+    speed: float = 60.0
+    """Seconds of the shop in a second."""
+    for_s: float | None = None
+    """Stop after so long; None: when asked to."""
+    data_dir: Path | None = None
+    """Where tables are kept; None: thrown away at the end."""
+    seed: int | None = None
+    """Of the simulated shop; None: another one every time."""
+    picture: Path | None = None
+    """Where to draw the last view, as SVG."""
+    shows: bool = True
+    """Whether there is a view."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of it."""
+
+    tables: dict[str, int]
+    """Table -> rows of its `_now` view."""
+    fates: dict[str, int]
+    """applied, duplicate, rejected, too_late."""
+    events_per_s: float
+    """Records folded a second, from the first to the stop of the feed."""
+    seconds: float
+    data_dir: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """It as JSON."""
+        return {
+            "tables": self.tables,
+            "fates": self.fates,
+            "events_per_s": round(self.events_per_s, 1),
+            "seconds": round(self.seconds, 1),
+            "data_dir": self.data_dir,
+        }
+
+
+def up(settings: Settings, wishes: Wishes) -> Summary:
+    """Run everything until it is time to stop."""
+    with _folder(wishes.data_dir) as folder, embedded_broker() as broker:
+        return asyncio.run(_run(_embedded(settings, broker, folder, wishes.speed), broker, wishes))
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ebbtide-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) -> Settings:
+    """The settings, with what is embedded in the place of what they name."""
+    sections = {
+        "kafka": {"bootstrap": broker.bootstrap, "librdkafka": {}, "schema_registry_url": None, "replication": 1},
+        "clickhouse": {"dsn": f"chdb://{folder / 'clickhouse'}", "batch_age_s": min(settings.clickhouse.batch_age_s, 1.0)},
+        "store": {"events": True},
+        "worker": {"time_speed": speed},
+    }
+    return settings.model_copy(update={name: getattr(settings, name).model_copy(update=said) for name, said in sections.items()})
+
+
+async def _run(settings: Settings, broker: Broker, wishes: Wishes) -> Summary:
+    begun = time.monotonic()
+    assembled = await asyncio.to_thread(assemble, settings)
+    worker, writer = assembled.worker, assembled.writer
+    writer.start()
+    begins_at = datetime.now(UTC) - BEGINS_AGO
+    folding = worker.folds["sessions"]
+    view = LiveView(settings, folding, writer, speed=wishes.speed, shows=wishes.shows)
+    async with worker.running():
+        feed = _feed(broker, begins_at, wishes)
+        with view:
+            try:
+                failure = await _stopped(feed, wishes.for_s)
+                rate = view.events_per_s_overall()
+            finally:
+                view.note = "stopping: what was sent is being written"
+                await asyncio.to_thread(feed.stop)
+            await worker.settled(SETTLE_S)
+            view.look_once_more()
+        fates = _total(folding.fates)
+    await asyncio.to_thread(writer.close, DRAIN_S)
+    if failure:
+        message = f"the simulated shop ended by itself: {failure}"
+        raise RuntimeError(message)
+    if wishes.picture is not None:
+        view.draw(wishes.picture)
+    tables = await asyncio.to_thread(_rows, settings)
+    kept = None if wishes.data_dir is None else str(wishes.data_dir)
+    return Summary(tables, fates, rate, time.monotonic() - begun, kept)
+
+
+def _feed(broker: Broker, begins_at: datetime, wishes: Wishes) -> ChildProcess:
+    """The shop, as a program of its own: making clicks must not take the time of the worker."""
+    seed = wishes.seed if wishes.seed is not None else int.from_bytes(os.urandom(4), "big")
+    options = ("--seed", str(seed), "--speed", str(wishes.speed), "--from", begins_at.replace(tzinfo=None).isoformat())
+    own = {"EBBTIDE_KAFKA__BOOTSTRAP": broker.bootstrap, "PYTHONSAFEPATH": "1"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EBBTIDE_KAFKA__")}
+    return ChildProcess([sys.executable, "-m", "agents", "feed", *options], env=kept | own)
+
+
+async def _stopped(feed: ChildProcess, for_s: float | None) -> str:
+    """Wait until it is time to stop; what the feed printed if that ended first, else ''."""
+    asked = asyncio.create_task(stop_asked())
+    until = None if for_s is None else time.monotonic() + for_s
+    try:
+        while until is None or time.monotonic() < until:
+            done, _ = await asyncio.wait({asked}, timeout=0.2)
+            if done:
+                return ""
+            if feed.exit_code is not None:
+                return feed.printed() or f"exit code {feed.exit_code}"
+        return ""
+    finally:
+        asked.cancel()
+
+
+def _total(fates: Mapping[int, Mapping[str, int]]) -> dict[str, int]:
+    """Fate -> records of all partitions; every fate is named."""
+    return {fate: sum(of_partition.get(fate, 0) for of_partition in fates.values()) for fate in FATES}
+
+
+def _rows(settings: Settings) -> dict[str, int]:
+    with ClickHouse(settings.clickhouse.dsn, settings.clickhouse.database) as store:
+        counted = {name: f"SELECT count() AS n FROM {name}_now" for name in TABLES}
+        return {name: store.query(sql)["n"].item() for name, sql in counted.items()}
+
+
+def show(summary: Summary) -> None:
+    """What came of it, for people."""
+    console = terminal.told()
+    console.print(terminal.counts("rows in _now views", summary.tables))
+    console.print(terminal.counts("records", summary.fates))
+    console.print(f"{summary.events_per_s:,.0f} events/s; {summary.seconds:.0f} s in all")
+    if summary.data_dir is not None:
+        console.print(
+            f"tables kept: ebbtide sql --clickhouse chdb://{Path(summary.data_dir) / 'clickhouse'} 'SELECT * FROM sessions_now LIMIT 3'"
+        )

@@ -1,0 +1,125 @@
+"""`ebbtide worker`: settings -> broker, registry, folds and ClickHouse put together, and run until a signal.
+
+**Delivery:** see shell and sinking. Nothing depends on a graceful stop.
+"""
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
+from confluent_kafka.admin import AdminClient
+
+from agents import topics
+from agents.app import KafkaSettings, Worker, build_app
+from agents.defects import end_process
+from agents.refused_rows import RefusedRows
+from agents.registry import decoder, open_registry
+from agents.settings import Settings
+from agents.stages import ShellSettings, Stage
+from agents.store_claim import Kind, claim
+from agents.takeover import InputsFrom
+from agents.topics import look_at
+from pipeline.sessions import SessionsFold
+from sinks.batching import Batching
+from sinks.clickhouse import ClickHouse, connect
+from sinks.failures import failure
+from sinks.migrate import apply
+from sinks.writer import Writer
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 10.0
+"""How long a stop waits for what is on its way to ClickHouse."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A worker and the thread that writes for it."""
+
+    worker: Worker
+    writer: Writer
+
+
+def assemble(settings: Settings, *, inputs_from: InputsFrom | None = None) -> Assembled:
+    """Put a worker together: tables and topics that are missing are made. Blocks, starts nothing.
+
+    Raises: MISHAPS of agents.mishaps - no broker, tables of another version, settings that do not fit
+    """
+    kafka = settings.kafka
+    cluster = look_at(AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=log))
+    _prepare_store(settings, f"{cluster.cluster_id}/{kafka.prefix}")
+    refused = RefusedRows(topics.rows(kafka.prefix), cluster.cluster_id)
+    store = settings.clickhouse
+    writer = Writer(
+        partial(ClickHouse, store.dsn, store.database),
+        refused=refused,
+        defect=end_process,
+        batching=Batching(rows=store.batch_rows, size=store.batch_bytes, age_s=store.batch_age_s),
+        buffer_bytes=store.buffer_bytes,
+    )
+    refused.writer = writer
+    fold = SessionsFold(settings.session_rules())
+    registry = open_registry(kafka.schema_registry_url)
+    stage = Stage(fold.name, kafka.clickstream_topic, fold, decoder(registry, fold.family, settings.bounds()))
+    worker = build_app(
+        KafkaSettings(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka),
+        ShellSettings(
+            max_batch_events=settings.worker.max_batch_events,
+            linger_s=settings.worker.linger_ms / 1_000,
+            checkpoint_s=settings.worker.checkpoint_s,
+            inbox_bytes=settings.worker.inbox_bytes,
+            time_speed=settings.worker.time_speed,
+            inputs_from=inputs_from,
+        ),
+        [stage],
+        writer,
+    )
+    return Assembled(worker, writer)
+
+
+def _prepare_store(settings: Settings, name: str) -> None:
+    """Make the tables, and say who writes them. A server that does not answer is no reason not to start: rows wait for it in Kafka."""
+    store = settings.clickhouse
+    try:
+        client = connect(store.dsn)
+        try:
+            for migration in apply(client, store.database):
+                log.info("migration %s applied to database %s", migration, store.database)
+            claim(client, store.database, Kind.WORKER, name)
+        finally:
+            client.close()
+    except (ClickHouseError, OSError) as error:
+        told = failure(error)
+        if told.code is not None:
+            raise
+        log.warning(
+            "ClickHouse does not answer (%s); rows wait in Kafka. Its tables are made by `ebbtide migrate` or the next start", told
+        )
+
+
+async def work(settings: Settings, *, inputs_from: InputsFrom | None = None) -> None:
+    """Run a worker until SIGINT or SIGTERM; a second signal does not wait for anything."""
+    assembled = assemble(settings, inputs_from=inputs_from)
+    assembled.writer.start()
+    log.info("worker %s reads %s at %s", settings.kafka.prefix, settings.kafka.clickstream_topic, settings.kafka.bootstrap)
+    async with assembled.worker.running():
+        await stop_asked()
+        log.info("stopping: a second signal does not wait")
+    await asyncio.to_thread(assembled.writer.close, DRAIN_S)
+
+
+async def stop_asked() -> None:
+    """Wait for SIGINT or SIGTERM; afterwards they act as usual."""
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    try:
+        await asked.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(ValueError):
+                loop.remove_signal_handler(number)

@@ -1,0 +1,36 @@
+"""What holds for every test: brokers are real, and nothing leaves this machine."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest_plugins = ("tests.brokers", "tests.stores")
+
+
+def is_here(address: Any) -> bool:
+    """Whether this address is on this machine."""
+    if not isinstance(address, tuple):
+        return True  # a path: a socket of this machine
+    host = str(address[0])
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_leaves_this_machine() -> Iterator[None]:
+    """Refuse connections to other machines. Of Python's sockets: native clients are told loopback addresses by their tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            plain = getattr(socket.socket, name)
+
+            def guarded(self: socket.socket, address: Any, plain: Any = plain) -> Any:
+                assert is_here(address), f"a test wants to reach {address}"
+                return plain(self, address)
+
+            patch.setattr(socket.socket, name, guarded)
+        yield
