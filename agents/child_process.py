@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 # fires when the *thread* ends that made the child, knows Linux only, and needs code between fork and exec.
 GUARD = """
 exec 3<&0
+program=
+stopping=
+trap 'stopping=yes; [ -z "$program" ] || kill -TERM "$program" 2>/dev/null' TERM
 "$@" </dev/null 3<&- &
 program=$!
-trap 'kill -TERM "$program" 2>/dev/null' TERM
+[ -z "$stopping" ] || kill -TERM "$program" 2>/dev/null
 { trap - TERM; cat <&3 >/dev/null; kill -KILL "$program" 2>/dev/null; } &
 watch=$!
 wait "$program"

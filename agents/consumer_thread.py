@@ -190,13 +190,17 @@ class ConsumerThread:
         self._set_pauses()
 
     def watermark_offsets(self, tps: Collection[TP], timeout_s: float = 10.0) -> dict[TP, tuple[int, int]]:
-        """Ask the broker for the first offset and the end of each; blocks the thread meanwhile."""
+        """Ask the broker for the first offset and the end of each; blocks the thread meanwhile.
+
+        Of a partition that has not been fetched from yet the embedded broker says too little: where its last batch begins,
+        plus one.
+        """
         asked = {tp: self._client.get_watermark_offsets(TopicPartition(tp.topic, tp.partition), timeout=timeout_s) for tp in tps}
         silent = [tp for tp, answer in asked.items() if answer is None]
         if silent:
             message = f"no answer within {timeout_s:.0f} s about the offsets of {silent}"
             raise TimeoutError(message)
-        return asked
+        return {tp: (first, max(end, self.ends[tp] or 0)) for tp, (first, end) in asked.items()}
 
     # The loop ---------------------------------------------------------------------------------------------------------------
 
@@ -288,9 +292,8 @@ class ConsumerThread:
             if error is None:
                 continue
             if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-                raise PositionLost(
-                    f"{message.topic()}-{message.partition()}: the log does not hold the next record: {error.str()}"
-                )
+                lost = f"{message.topic()}-{message.partition()}: the log does not hold the next record: {error.str()}"
+                raise PositionLost(lost)
             if error.fatal() or error.code() in FATAL:
                 raise KafkaException(error)
             log.warning("consumer: %s", error.str())

@@ -20,11 +20,14 @@ T = TypeVar("T")
 
 def end_process(error: BaseException) -> NoReturn:
     """Show the error and end the process: no handler, no `finally` and no commit on the way."""
-    traceback.print_exception(error, file=sys.__stderr__)
-    for stream in (sys.stdout, sys.__stderr__):
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # none, a broken pipe, closed: it ends in any case
-            stream.flush()  # type: ignore[union-attr]
-    os._exit(EXIT_DEFECT)
+    try:
+        with contextlib.suppress(OSError, ValueError):  # a broken pipe, closed
+            traceback.print_exception(error, file=sys.__stderr__)
+        for stream in (sys.stdout, sys.__stderr__):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # there may be none at all
+                stream.flush()  # type: ignore[union-attr]
+    finally:
+        os._exit(EXIT_DEFECT)  # in any case: the worker must not stand there and do nothing
 
 
 async def or_end(work: Awaitable[T]) -> T:

@@ -18,9 +18,9 @@ class LogEnds:
         self._heard: dict[TP, tuple[int, float]] = {}
 
     def hear(self, ends: Mapping[TP, int]) -> None:
-        """Note the offsets that the next records will get."""
+        """Note the offsets that the next records will get; what was told before something higher is old news."""
         now = self._clock()
-        self._heard |= {tp: (end, now) for tp, end in ends.items()}
+        self._heard |= {tp: (max(end, self[tp] or 0), now) for tp, end in ends.items()}
 
     def forget(self, tps: Collection[TP]) -> None:
         """Know nothing of these any more."""

@@ -148,7 +148,7 @@ class RunConsumer(faust_consumer.Consumer):
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's signature
         # When the flow was stopped during the wait, Faust's getmany() would call perform_seek() and so start the fetch of a new
-        # assignment before its take-over. So it is not told before the flow goes on. What was taken belonged to the old one.
+        # assignment before its take-over. So it is not told before the flow goes on. Nothing was taken then.
         while True:
             found = await super()._wait_next_records(timeout)
             if self.flow_active or self.should_stop:
@@ -156,15 +156,19 @@ class RunConsumer(faust_consumer.Consumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         active = active_partitions or ()
-        records = self._thread.arrivals.take(active)
+        records = self._take(active)
         if not records:
             self._arrived.clear()
-            records = self._thread.arrivals.take(active)  # what came between the two
+            records = self._take(active)  # what came between the two
         if not records:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), timeout)
-            records = self._thread.arrivals.take(active)
+            records = self._take(active)
         return records
+
+    def _take(self, active: Collection[TP]) -> dict[TP, Run]:
+        # Between a seek and the flow nobody delivers: what is taken then would be missing.
+        return self._thread.arrivals.take(active) if self.flow_active else {}
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         run: Run = record
@@ -270,7 +274,6 @@ class Transport(base.Transport):
             "queued.min.messages": 1_000_000,
             "queued.max.messages.kbytes": 65_536,
             "fetch.message.max.bytes": 4 << 20,
-            "statistics.interval.ms": 1_000,  # from them we hear where logs end
             **self._extra,
             "bootstrap.servers": self._bootstrap,
             "group.id": conf.id,
@@ -279,6 +282,7 @@ class Transport(base.Transport):
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",  # we always say where; if that is gone, the log was cut behind us
+            "statistics.interval.ms": 1_000,  # from them we hear where logs end
         }
 
 
@@ -291,6 +295,7 @@ RESERVED = frozenset(
         "enable.auto.commit",
         "enable.auto.offset.store",
         "auto.offset.reset",
+        "statistics.interval.ms",
     }
 )
 """Settings of librdkafka that `extra` may not touch."""

@@ -6,6 +6,7 @@
 import asyncio
 import logging
 import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,16 +14,16 @@ from functools import partial
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka.admin import AdminClient
 
-from agents import topics
-from agents.app import KafkaSettings, Worker, build_app
+from agents.app import Connection, Worker, build_app
 from agents.defects import end_process
 from agents.refused_rows import RefusedRows
-from agents.registry import decoder, open_registry
+from agents.registry import RegistryUnavailable, decoder, open_registry
 from agents.settings import Settings
-from agents.stages import ShellSettings, Stage
+from agents.stages import Decode, ShellSettings, Stage
 from agents.store_claim import Kind, claim
 from agents.takeover import InputsFrom
 from agents.topics import look_at
+from pipeline.decode import Decoded, Records
 from pipeline.sessions import SessionsFold
 from sinks.batching import Batching
 from sinks.clickhouse import ClickHouse, connect
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 """How long a stop waits for what is on its way to ClickHouse."""
+ASK_AGAIN_S = 1.0
+SAY_AGAIN_S = 30.0
+"""How often a registry that is away is asked, and told of."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def assemble(settings: Settings, *, inputs_from: InputsFrom | None = None) -> As
     kafka = settings.kafka
     cluster = look_at(AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=log))
     _prepare_store(settings, f"{cluster.cluster_id}/{kafka.prefix}")
-    refused = RefusedRows(topics.rows(kafka.prefix), cluster.cluster_id)
+    refused = RefusedRows()
     store = settings.clickhouse
     writer = Writer(
         partial(ClickHouse, store.dsn, store.database),
@@ -63,10 +67,10 @@ def assemble(settings: Settings, *, inputs_from: InputsFrom | None = None) -> As
     )
     refused.writer = writer
     fold = SessionsFold(settings.session_rules())
-    registry = open_registry(kafka.schema_registry_url)
-    stage = Stage(fold.name, kafka.clickstream_topic, fold, decoder(registry, fold.family, settings.bounds()))
+    registry = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic)
+    stage = Stage(fold.name, kafka.clickstream_topic, fold, _patient(decoder(registry, fold.family, settings.bounds())))
     worker = build_app(
-        KafkaSettings(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka),
+        Connection(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka),
         ShellSettings(
             max_batch_events=settings.worker.max_batch_events,
             linger_s=settings.worker.linger_ms / 1_000,
@@ -99,6 +103,23 @@ def _prepare_store(settings: Settings, name: str) -> None:
         log.warning(
             "ClickHouse does not answer (%s); rows wait in Kafka. Its tables are made by `ebbtide migrate` or the next start", told
         )
+
+
+def _patient(decode: Decode) -> Decode:
+    """Decode that waits for a registry that does not answer: nothing that could be read may be rejected. Runs in the stage's thread."""
+
+    def decoded(records: Records) -> Decoded:
+        said_at = float("-inf")
+        while True:
+            try:
+                return decode(records)
+            except RegistryUnavailable as error:
+                if time.monotonic() - said_at >= SAY_AGAIN_S:
+                    said_at = time.monotonic()
+                    log.warning("%s; events wait until it does", error)
+                time.sleep(ASK_AGAIN_S)
+
+    return decoded
 
 
 async def work(settings: Settings, *, inputs_from: InputsFrom | None = None) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from polars.exceptions import ComputeError
 
 from pipeline.layouts import Layout, Place
-from pipeline.utf8 import misread
+from pipeline.strings import misread
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]

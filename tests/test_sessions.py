@@ -55,8 +55,8 @@ def run(request: pytest.FixtureRequest) -> Run:
         if request.param == ORACLE:
             reached = None if end is None else dict.fromkeys({record["partition"] for record in log}, end)
             return Out({name: _in_order(rows) for name, rows in oracle.tables(log, rules, reached).items()})
-        cuts = range(1, len(log)) if request.param == ONE_BY_ONE else ()
-        view = counted(now(told(SessionsFold(rules), log, cuts, until=end)))
+        cut = [{**record, "cut_before": request.param == ONE_BY_ONE} for record in log]
+        view = counted(now(told(SessionsFold(rules), cut, until=end)))
         return Out({name: _in_order(rows.to_dicts()) for name, rows in view.items()})
 
     return runs
@@ -69,12 +69,8 @@ def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def said(*batches: list[Event], table: str = "sessions", rules: SessionRules = RULES) -> list[dict[str, Any]]:
     """Every row that the fold said of one table, also those that were corrected later. Each list is a batch."""
-    log = records(event for batch in batches for event in batch)
-    cuts, end = set(), 0
-    for batch in batches:
-        end += len(batch)
-        cuts.add(end)
-    steps = told(SessionsFold(rules), log, cuts)
+    log = records({**event, "cut_before": not place} for batch in batches for place, event in enumerate(batch))
+    steps = told(SessionsFold(rules), log)
     return [row for step in steps if table in step.tables for row in step.tables[table].to_dicts()]
 
 

@@ -1,4 +1,4 @@
-"""Strings out of bytes of anybody's: which of them are no UTF-8. Polars only says that one of many is not."""
+"""What must be known of strings in polars: which bytes are none, and what memory they hold."""
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,7 @@ _ONE_BY_ONE = 32
 
 
 def texts(octets: pl.Series) -> pl.Series:
-    """The strings that these bytes are; null where they are no UTF-8."""
+    """The strings that these bytes are; null where they are no UTF-8. (A cast that is not strict raises all the same.)"""
     try:
         return octets.cast(pl.String)
     except ComputeError:
@@ -29,6 +29,20 @@ def misread(octets: pl.Series, first: int = 0) -> NDArray[np.int64]:
         half = len(octets) // 2
         return np.concatenate([misread(octets[:half], first), misread(octets[half:], first + half)])
     return np.zeros(0, np.int64)
+
+
+def owned(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same frame, with strings that are copies.
+
+    A string of polars is a view, and keeps alive all that its neighbours were when it was read: of decoded events, the values of the whole
+    batch. Filters, joins and groups copy views, not strings. So rows that are kept from one batch to the next are kept as copies.
+    """
+    return frame.with_columns(_copied(frame[name]) for name, dtype in frame.schema.items() if dtype == pl.String)
+
+
+def _copied(column: pl.Series) -> pl.Series:
+    copied = pl.from_arrow(column.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return pl.Series(column.name, copied)
 
 
 def _is_utf8(value: bytes | None) -> bool:

@@ -1,0 +1,5 @@
+"""`python -m agents`: the command `ebbtide`."""
+
+from agents.cli import main
+
+main()

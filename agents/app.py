@@ -1,0 +1,265 @@
+"""The worker: one Faust app, with an agent and a task for every stage.
+
+Agents only hand over. The take-over is in the signal `on_rebalance_complete`, before the flow resumes: Faust waits for it without a
+timeout. A defect anywhere ends the process at once.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import faust
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from faust.types import TP
+
+from agents import topics
+from agents.checkpoints import KafkaCheckpoints
+from agents.defects import or_end
+from agents.folding import Folding, Outputs
+from agents.log_reader import LogReader
+from agents.producer import Producer
+from agents.quiet_time import QuietTime
+from agents.runs import Run, RunSchema
+from agents.shell import Shell
+from agents.sinking import Sinking, Writer
+from agents.stages import ShellSettings, Stage, Work
+from agents.takeover import Input
+from agents.topics import Cluster, Topic, look_at, make_topics
+from agents.transport import RunConsumer, build_transport, faust_settings, running
+
+log = logging.getLogger(__name__)
+
+SINK = "sinks"
+"""Name of the sink's stage: it names its topics of state for ever."""
+
+SINK_BATCH_BYTES = 4 << 20
+"""Compressed rows that the sink takes at a time: it cannot stop half-way when the writer is full."""
+
+TAKE_OVER_PATIENCE_S = 10.0
+"""How long the other stages wait for one whose take-over is slow; it is let in when it is ready."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Which broker, and how our topics are made there."""
+
+    bootstrap: str
+    prefix: str = "ebbtide"
+    """Name of the consumer group, and first part of the names of our topics."""
+    partitions: int = 4
+    """Of topics that are made."""
+    replication: int = 1
+    """Of topics that are made."""
+    librdkafka: Mapping[str, str] = field(default_factory=dict)
+    """Settings of every client as they are, for security."""
+
+
+class FaustGroup:
+    """The app's consumer as a stage sees it. Implements shell.Group."""
+
+    def __init__(self, app: faust.App) -> None:
+        """Take the app; its consumer is made when it starts."""
+        self._app = app
+
+    @property
+    def _consumer(self) -> RunConsumer:
+        return cast("RunConsumer", self._app.consumer)
+
+    @property
+    def generation(self) -> int:
+        """Set from the consumer's thread, at once."""
+        return self._app.consumer_generation_id
+
+    @property
+    def is_rebalancing(self) -> bool:
+        """Between a revocation and the end of the take-over."""
+        return bool(self._app.rebalancing)
+
+    @property
+    def seeks(self) -> int:
+        """How many seeks have been made."""
+        return self._consumer.seeks
+
+    def assignment(self) -> Collection[TP]:
+        """Say what the group says is ours."""
+        return self._consumer.assignment()
+
+    async def fetched(self, tp: TP) -> int | None:
+        """Return the offset of the next record to be fetched."""
+        return await self._consumer.position(tp)
+
+    def caught_up(self, tp: TP, position: int) -> bool:
+        """Whether `position` is all there is."""
+        return self._consumer.caught_up(tp, position)
+
+    def hold(self, tps: Collection[TP]) -> None:
+        """Stop fetching these."""
+        self._consumer.hold(tps)
+
+    def release(self, tps: Collection[TP]) -> None:
+        """Go on fetching these."""
+        self._consumer.release(tps)
+
+    async def perform_seek(self, only: Collection[TP]) -> None:
+        """Fetch these from their positions on."""
+        await self._consumer.perform_seek(only)
+
+    async def commit_positions(self, positions: Mapping[TP, int]) -> None:
+        """For monitoring: what fails here is told and not done again."""
+        try:
+            await self._consumer.commit_positions(positions)
+        except KafkaException as error:
+            log.warning("group offsets not committed: %s", error)
+
+
+@dataclass
+class Worker:
+    """A Faust app and its stages."""
+
+    app: faust.App
+    shells: dict[str, Shell]
+    """Stage -> its shell; the sink's is called SINK."""
+    folds: dict[str, Folding]
+    """Stage -> its fold at work: progress, fates, watermarks."""
+    sink: Sinking | None
+    reader: LogReader
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Worker"]:
+        """Run in this event loop, once; leave the block to stop."""
+        try:
+            async with running(self.app):
+                yield self
+        finally:  # after Faust: a stage that is let go of while it runs is a defect
+            for shell in self.shells.values():
+                shell.close()
+            await asyncio.to_thread(self.reader.close)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything there is has been read, folded, kept and written, as far as the broker said a moment ago."""
+        return all(shell.is_idle for shell in self.shells.values())
+
+    async def settled(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to do, stage after stage; False if that did not come about in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                idle_for = 0
+                while idle_for < 3:  # the next stage hears of what this one said last a moment later
+                    await asyncio.sleep(0.5)
+                    idle_for = idle_for + 1 if self.is_idle else 0
+                return True
+        return False
+
+
+def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage[Any]], writer: Writer | None) -> Worker:
+    """Build the worker with these folds, and the sink if there is a writer; topics that are missing are made. Blocks, starts nothing.
+
+    Raises: topics.TopicsUnfit - a topic is there, and not as it must be; KafkaException - no broker, or it refuses
+    """
+    cluster = _made_topics(kafka, stages)
+    app = faust.App(kafka.prefix, broker=f"kafka://{kafka.bootstrap}", **faust_settings())
+    shells: dict[str, Shell] = {}
+
+    def positions() -> dict[TP, int]:
+        return {tp: position for shell in shells.values() for tp, position in shell.positions().items()}
+
+    build_transport(app, kafka.bootstrap, positions, kafka.librdkafka)
+    group, reader = FaustGroup(app), LogReader(kafka.bootstrap, kafka.librdkafka)
+    rows = topics.rows(kafka.prefix)
+
+    def add(name: str, topic: str, producer: Producer, work: Work, its_own: ShellSettings) -> None:
+        chunks, manifests = topics.chunks(kafka.prefix, name), topics.manifests(kafka.prefix, name)
+        shells[name] = Shell(
+            name,
+            Input(topic, cluster.cluster_id, settings.inputs_from),
+            work,
+            group=group,
+            checkpoints=KafkaCheckpoints(producer, reader, chunks=chunks, manifests=manifests),
+            producer=producer,
+            reader=reader,
+            settings=its_own,
+        )
+
+    folds = {}
+    for stage in stages:
+        producer, quiet = Producer(kafka.bootstrap, kafka.librdkafka), QuietTime(speed=settings.time_speed)
+        folding = Folding(stage, producer, Outputs(rows, cluster.partitions[rows]), cluster.cluster_id, quiet)
+        add(stage.name, stage.topic, producer, folding, settings)
+        folds[stage.name] = folding
+    sink = None
+    if writer is not None:
+        sink = Sinking(writer, lambda: shells[SINK].stir())  # noqa: PLW0108 - it is made below
+        its_own = replace(settings, linger_s=0.0, max_batch_bytes=SINK_BATCH_BYTES)  # the writer makes batches by itself
+        add(SINK, rows, Producer(kafka.bootstrap, kafka.librdkafka), sink, its_own)
+    for shell in shells.values():
+        _connect(app, shell)
+    app.on_rebalance_complete.connect(TakeOvers(group, list(shells.values())).connected)
+    return Worker(app, shells, folds, sink, reader)
+
+
+def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
+    """Make what is missing: first the inputs, whose partitions say how many the topics of state must have."""
+    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=log)
+    there = look_at(admin).partitions
+    rows = topics.rows(kafka.prefix)
+    read = {**{stage.name: stage.topic for stage in stages}, SINK: rows}
+    partitions = {topic: 1 if topic in there else kafka.partitions for topic in read.values()}  # what is there may have any number
+    inputs = [Topic.of_rows(kafka.prefix, n) if topic == rows else Topic.of_events(topic, n) for topic, n in partitions.items()]
+    there = make_topics(admin, inputs, replication=kafka.replication).partitions
+    state = [topic for name, of in read.items() for topic in Topic.of_state(kafka.prefix, name, there[of])]
+    return make_topics(admin, state, replication=kafka.replication)
+
+
+def _connect(app: faust.App, shell: Shell) -> None:
+    """An agent that hands runs over, and a task that turns the loop."""
+
+    async def hand_over(stream: faust.StreamT[Run]) -> None:
+        async for run in stream:  # never work or wait here: all streams share one delivery loop
+            shell.inbox.put(run)
+
+    async def turn() -> None:
+        await or_end(shell.run())
+
+    app.agent(app.topic(shell.topic, schema=RunSchema(), acks=False), name=f"{app.conf.id}.{shell.name}")(hand_over)
+    app.task(turn)
+
+
+class TakeOvers:
+    """All stages take over what the group gave us, side by side. One that is slow, or blocked, does not keep the others waiting."""
+
+    def __init__(self, group: FaustGroup, shells: Collection[Shell]) -> None:
+        """Take the stages."""
+        self._group, self._shells = group, shells
+        self._resumed = -1  # the generation in which the flow has been resumed
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def connected(self, *_: Any, **_options: Any) -> None:
+        """Run in the signal `on_rebalance_complete`: the flow resumes when this returns."""
+        generation = self._group.generation
+        for shell in self._shells:
+            shell.pause()
+        waiting = {
+            asyncio.create_task(self._take_over(shell, generation), name=f"take-over {shell.name}") for shell in self._shells
+        }
+        self._running |= waiting
+        until = time.monotonic() + TAKE_OVER_PATIENCE_S
+        while waiting and self._group.generation == generation and time.monotonic() < until:
+            done, waiting = await asyncio.wait(waiting, timeout=0.2)
+            self._running -= done
+        self._resumed = generation
+        if waiting:
+            log.warning("the flow resumes without %s", sorted(task.get_name() for task in waiting))
+
+    async def _take_over(self, shell: Shell, generation: int) -> None:
+        try:
+            await or_end(shell.take_over())
+            if self._resumed == self._group.generation == generation:  # the others went ahead
+                await self._group.perform_seek(shell.positions().keys())
+        finally:
+            self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))

@@ -1,0 +1,182 @@
+"""`ebbtide check`: what is wrong with settings, broker, registry, ClickHouse and the keys of events, all at once.
+
+Nothing is changed anywhere. What does not answer is waited for a few seconds, and does not keep the others from being looked at.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from clickhouse_connect.driver.client import Client
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from agents import topics
+from agents.key_check import keys_of
+from agents.log_reader import LogReader
+from agents.mishaps import MISHAPS, advice
+from agents.registry import Writers, open_registry
+from agents.settings import ClickHouseSettings, KafkaSettings, Settings
+from agents.settings_sources import healthy
+from agents.topics import Cluster, look_at
+from pipeline import layouts
+from pipeline.frames import TABLES
+from schemas.contracts import local_registry
+from sinks.clickhouse import connect
+from sinks.columns import engine_type, stored_columns
+from sinks.migrate import pending
+
+ANSWER_TIMEOUT_S = 5.0
+WELL, NOTE, WRONG, SKIPPED = "well", "note", "wrong", "not looked at"
+_QUIET = logging.getLogger("agents.checking.clients")
+"""Where clients say that nobody answers: that is what is reported."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found out about one thing."""
+
+    name: str
+    verdict: str
+    """WELL, NOTE (it works, and somebody may want to know), WRONG, or SKIPPED."""
+    lines: tuple[str, ...]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether somebody must do something."""
+        return self.verdict == WRONG
+
+    def as_json(self) -> dict[str, object]:
+        """It as JSON."""
+        return {"name": self.name, "verdict": self.verdict, "detail": list(self.lines)}
+
+
+def checks(path: Path | None) -> list[Check]:
+    """Look at everything. `path` is the settings file; None: as `settings_sources` says."""
+    _QUIET.addHandler(logging.NullHandler())
+    _QUIET.propagate = False
+    settings, broken, problems = healthy(path)
+    found = [
+        Check("settings", WRONG if problems else WELL, tuple(map(str, problems)) or ("every key is known and every value fits",))
+    ]
+    cluster: Cluster | None = None
+
+    def broker() -> Check:
+        nonlocal cluster
+        cluster, check = _broker(settings.kafka)
+        return check
+
+    looks: list[tuple[str, str, Callable[[], Check]]] = [
+        ("broker", "kafka", broker),
+        ("registry", "kafka", lambda: _registry(settings.kafka)),
+        ("clickhouse", "clickhouse", lambda: _clickhouse(settings.clickhouse)),
+        ("keys", "kafka", lambda: _keys(settings, cluster)),
+    ]
+    for name, section, look in looks:
+        if section in broken:
+            found.append(Check(name, SKIPPED, (f"[{section}] is wrong: that first",)))
+        else:
+            found.append(_or_mishap(name, look))
+    return found
+
+
+def _or_mishap(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except (*MISHAPS, OSError) as mishap:
+        return Check(name, WRONG, (advice(mishap),))
+
+
+def _broker(kafka: KafkaSettings) -> tuple[Cluster | None, Check]:
+    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=_QUIET)
+    try:
+        cluster = look_at(admin, ANSWER_TIMEOUT_S)
+    except KafkaException as error:
+        said = error.args[0].str()
+        return None, Check(
+            "broker", WRONG, (f"no answer from {kafka.bootstrap} ({said}): is it running, and is kafka.bootstrap right?",)
+        )
+    lines = [f"{kafka.bootstrap} answers, cluster {cluster.cluster_id or 'without an id'}"]
+    n = cluster.partitions.get(kafka.clickstream_topic)
+    if n is None:
+        lines.append(f"there is no topic {kafka.clickstream_topic} yet; the worker makes it, with {kafka.partitions} partitions")
+        return cluster, Check("broker", NOTE, tuple(lines))
+    lines.append(f"topic {kafka.clickstream_topic} has {n} partitions")
+    rows = cluster.partitions.get(topics.rows(kafka.prefix))
+    lines.append(f"{kafka.prefix} has run here" if rows else f"{kafka.prefix} has never run here; the worker makes its topics")
+    return cluster, Check("broker", WELL, tuple(lines))
+
+
+def _registry(kafka: KafkaSettings) -> Check:
+    """The registry's word on the schema of the clickstream, if there is a registry."""
+    if kafka.schema_registry_url is None:
+        ids = ", ".join(f"{schema_id} {family} v{version}" for schema_id, (family, version) in local_registry().items())
+        return Check("registry", WELL, (f"none is set: the schema ids are those that ship with Ebbtide ({ids})",))
+    client = SchemaRegistryClient({"url": kafka.schema_registry_url, "timeout": ANSWER_TIMEOUT_S, "max.retries": 0})
+    try:
+        subject = f"{kafka.clickstream_topic}-value"
+        if subject not in client.get_subjects():
+            return Check("registry", NOTE, (f"{kafka.schema_registry_url} answers, and has no subject {subject} yet",))
+        latest = client.get_latest_version(subject)
+        assert latest.schema is not None
+        layouts.fitting(json.loads(latest.schema.schema_str or ""), "clickstream")
+    except layouts.NotFlat as error:
+        return Check("registry", WRONG, (f"version {latest.version} of subject {subject} cannot be read: {error}",))
+    except (SchemaRegistryError, httpx2.HTTPError) as error:
+        return Check("registry", WRONG, (f"{kafka.schema_registry_url}: {error}",))
+    return Check("registry", WELL, (f"{kafka.schema_registry_url} answers; subject {subject} is at version {latest.version}",))
+
+
+def _clickhouse(settings: ClickHouseSettings) -> Check:
+    client = connect(settings.dsn)
+    try:
+        todo = pending(client, settings.database)
+        if todo:
+            names = ", ".join(map(str, todo))
+            return Check("clickhouse", WRONG, (f"it answers; database {settings.database} lacks {names}: run `ebbtide migrate`",))
+        wrong = _differences(client, settings.database)
+    finally:
+        client.close()
+    return Check(
+        "clickhouse",
+        WRONG if wrong else WELL,
+        wrong or (f"it answers, and the tables of {settings.database} are those of this version",),
+    )
+
+
+def _differences(client: Client, database: str) -> tuple[str, ...]:
+    """Where the tables are not what our frames say. Columns that somebody added are theirs."""
+    found = client.query(
+        "SELECT table, name, type FROM system.columns WHERE database = {database:String}", parameters={"database": database}
+    ).result_rows
+    types = {(table, name): kind for table, name, kind in found}
+    lines = []
+    for table in TABLES.values():
+        for column in stored_columns(table):
+            wanted, given = engine_type(table, column), types.get((table.name, column.name))
+            if given != wanted:
+                lines.append(f"{table.name}.{column.name} is {given or 'not there'}, and must be {wanted}")
+    return tuple(lines)
+
+
+def _keys(settings: Settings, cluster: Cluster | None) -> Check:
+    topic = settings.kafka.clickstream_topic
+    if cluster is None or topic not in cluster.partitions:
+        return Check("keys", SKIPPED, ("there is no broker" if cluster is None else f"there is no topic {topic} yet",))
+    reader = LogReader(settings.kafka.bootstrap, settings.kafka.librdkafka, patience_s=ANSWER_TIMEOUT_S)
+    try:
+        writers = Writers(open_registry(settings.kafka.schema_registry_url), "clickstream")
+        keys = keys_of(reader, topic, cluster.partitions[topic], writers)
+    finally:
+        reader.close()
+    faults = keys.faults(topic)
+    if faults:
+        return Check("keys", WRONG, tuple(faults))
+    if not keys.n:
+        return Check("keys", SKIPPED, (f"topic {topic} is empty",))
+    return Check("keys", WELL, (f"the last {keys.n} records of {topic} lie where their partitioner says, keyed by their visitor",))

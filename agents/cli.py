@@ -1,0 +1,331 @@
+"""The command `ebbtide`.
+
+A command is thin: it reads settings and options, calls what does the work, and says what came of it. Results go to standard output, one line of
+JSON where it was asked for; progress and errors to standard error. Exit codes: 0 - well, 1 - something is wrong with what was given or with
+the world, and a message says what; 2 - the command line is wrong.
+"""
+
+import asyncio
+import logging
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import polars.selectors as cs
+import typer
+from confluent_kafka.admin import AdminClient
+from typer.core import TyperGroup
+
+from agents import logs, replay_command, terminal
+from agents.checking import checks
+from agents.feed import Fed, to_folder, to_kafka
+from agents.mishaps import MISHAPS, advice
+from agents.registry import open_registry
+from agents.replay import Until
+from agents.settings import Settings
+from agents.settings_sources import load
+from agents.takeover import InputsFrom
+from agents.topics import Topic, look_at, make_topics
+from agents.up import Wishes
+from agents.up import show as show_summary
+from agents.up import up as run_everything
+from agents.worker import work
+from pipeline.simulator.simulator import Simulator
+from sinks.addresses import address
+from sinks.clickhouse import connect
+from sinks.migrate import apply
+from sinks.reader import Reader
+
+FOLDER = Path("ebbtide-data")
+"""The store of `replay` and `sql` where none is named: the engine in this process, below the folder one stands in."""
+FEED_STARTS_AT = datetime(2026, 1, 5, tzinfo=UTC)
+"""Simulated time at which events for files begin: the same seed gives the same files."""
+INTERRUPTED = 130
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="TOML file; else EBBTIDE_SETTINGS, else the defaults.", dir_okay=False),
+]
+
+
+def _known(dsn: str | None) -> str | None:
+    """A DSN that says something. Raises: typer.BadParameter."""
+    try:
+        if dsn is not None:
+            address(dsn)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return dsn
+
+
+Dsn = Annotated[
+    str | None,
+    typer.Option(
+        "--clickhouse",
+        metavar="DSN",
+        callback=_known,
+        help="clickhouse://user:password@host:port, or chdb://FOLDER: no server at all.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
+
+
+class _Commands(TyperGroup):
+    """Turns what can go wrong in the world into one message and exit code 1; a defect stays a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs it raises as well
+        try:
+            return super().invoke(ctx)
+        except MISHAPS as mishap:
+            terminal.error(advice(mishap))
+            raise typer.Exit(1) from mishap
+        except KeyboardInterrupt as stop:
+            terminal.warning("stopped")
+            raise typer.Exit(INTERRUPTED) from stop
+
+
+main = typer.Typer(
+    name="ebbtide",
+    cls=_Commands,
+    help="Which customers are slipping away without saying a word: where, and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@main.command()
+def up(
+    *,
+    speed: Annotated[float, typer.Option(min=0.1, help="Seconds of the simulated shop in a second.")] = 60.0,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Stop after so long: 90s, 5m, 1h. Else Ctrl-C stops.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Keep the tables here; else they are thrown away.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the simulated shop; else another one every time.")] = None,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw the last view into a file.")] = None,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Run everything on this machine: broker, ClickHouse, worker and a simulated shop, with a live view.
+
+    Nothing need be installed or running. The broker keeps its data in memory: a kill loses what only it held.
+    """
+    told = load(settings)
+    wishes = Wishes(speed, _seconds(for_), data_dir, seed, picture, shows=not as_json)
+    logs.begin(quiet=True)
+    summary = run_everything(told, wishes)
+    if as_json:
+        terminal.say_json(summary.as_json())
+    else:
+        show_summary(summary)
+
+
+@main.command()
+def worker(
+    *,
+    inputs_from: Annotated[
+        InputsFrom | None,
+        typer.Option(
+            "--inputs-from", help="Where to go on when the next record is not on the broker any more; else it is an error."
+        ),
+    ] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Read the clickstream, fold it, and write what there is to say into ClickHouse; until a signal."""
+    logs.begin()
+    asyncio.run(work(load(settings), inputs_from=inputs_from))
+
+
+def _seconds(span: str | None) -> float | None:
+    """A span of time in seconds. Raises: typer.BadParameter."""
+    if span is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", span.strip())
+    if match is None or float(match[1]) == 0:
+        message = f"{span!r} is no span of time; 90s, 5m and 1h are"
+        raise typer.BadParameter(message)
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2] or "s"]
+
+
+@main.command()
+def replay(
+    *,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="DIR|FILE...",
+            help="Files of events, or folders of them; with --map the data folder, or the files the mappings read.",
+        ),
+    ] = None,
+    mappings: Annotated[
+        Path | None, typer.Option("--map", metavar="DIR", help="Folder of SQL mappings; their paths begin in the data folder.")
+    ] = None,
+    clickhouse: Dsn = None,
+    until: Annotated[str, typer.Option(metavar="end|last|TIME", help="How far time goes on after the last event.")] = "end",
+    check: Annotated[bool, typer.Option("--check", help="Show first rows and counts by event type, and write nothing.")] = False,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Run files of events through the same folds as the worker, with no broker.
+
+    Without --clickhouse the tables are in the store of the settings, else in the folder ebbtide-data.
+    """
+    if not paths and mappings is None:
+        raise typer.BadParameter("name the files or folders to replay, or --map")
+    try:
+        stop = Until.parsed(until)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    told = load(settings)
+    inputs = replay_command.Inputs(tuple(paths or ()), mappings)
+    with terminal.progress() as way:
+        if check:
+            look = replay_command.look(inputs, told.bounds(), way)
+        else:
+            done = replay_command.run(inputs, told, _dsn(told, clickhouse), stop, way)
+    if as_json:
+        terminal.say_json(look.summary() if check else done.summary())
+    elif check:
+        replay_command.show_look(look)
+    else:
+        replay_command.show(done)
+
+
+@main.command()
+def sql(
+    *,
+    query: Annotated[str, typer.Argument(metavar="SELECT")],
+    clickhouse: Dsn = None,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Look into the store, embedded or server; nothing can be changed."""
+    told = load(settings)
+    with Reader(_dsn(told, clickhouse), told.clickhouse.database) as reader:
+        found = reader.query(query)
+    if as_json:
+        floats = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in found.select(cs.float()).columns]
+        terminal.say_json(found.with_columns(floats).to_dicts())  # JSON knows no infinity
+    else:
+        terminal.print_frame(found)
+        terminal.warning(f"{found.height:,} row{'s' if found.height != 1 else ''}")
+
+
+@main.command()
+def migrate(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be applied, and change nothing.")] = False,
+    clickhouse: Dsn = None,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Make the tables of ClickHouse what this version needs."""
+    told = load(settings)
+    client = connect(clickhouse or told.clickhouse.dsn)
+    try:
+        applied = [str(migration) for migration in apply(client, told.clickhouse.database, dry_run=dry_run)]
+    finally:
+        client.close()
+    if as_json:
+        terminal.say_json({"applied": [] if dry_run else applied, "pending": applied if dry_run else []})
+    else:
+        done = "would be applied" if dry_run else "applied"
+        terminal.told().print(
+            "\n".join(f"{done}: {name}" for name in applied) or f"database {told.clickhouse.database} is up to date"
+        )
+
+
+@main.command()
+def check(*, as_json: Json = False, settings: SettingsFile = None) -> None:
+    """Say what is wrong with settings, broker, registry, ClickHouse and the keys of events, all at once."""
+    found = checks(settings)
+    if as_json:
+        terminal.say_json({"ok": not any(each.is_wrong for each in found), "checks": [each.as_json() for each in found]})
+    else:
+        rows = [(each.name, each.verdict, line) for each in found for line in each.lines or ("",)]
+        terminal.told().print(terminal.table(("what", "verdict", "detail"), rows))
+    if any(each.is_wrong for each in found):
+        raise typer.Exit(1)
+
+
+@main.command()
+def feed(
+    *,
+    events: Annotated[int | None, typer.Option(min=1, help="Exactly so many events; else for ever, and at --speed 1.")] = None,
+    to: Annotated[str, typer.Option(metavar="kafka|DIR", help="The broker of the settings, or a folder.")] = "kafka",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same events.")] = 0,
+    speed: Annotated[float | None, typer.Option(help="Simulated seconds in a second; else as fast as it goes.")] = None,
+    starts: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Simulated time at which the shops open, UTC.")
+    ] = None,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Send the clicks of simulated shops to Kafka, or write them into a folder with the truth beside them."""
+    told = load(settings)
+    start = None if starts is None else _time(starts)
+    if to == "kafka":
+        pace = speed if speed is not None or events is not None else 1.0
+        fed = _to_broker(told, Simulator(seed, start or _began(seed, events, pace)), events, pace)
+    elif events is None:
+        raise typer.BadParameter("a folder needs --events")
+    else:
+        fed = to_folder(Simulator(seed, start or FEED_STARTS_AT), Path(to), n_events=events, progress=True)
+    if as_json:
+        terminal.say_json({"events": fed.n, "seconds": round(fed.seconds, 3), "events_per_s": round(fed.per_s)})
+    else:
+        terminal.told().print(f"{fed.n:,} events in {fed.seconds:.1f} s ({fed.per_s:,.0f}/s)")
+
+
+def _time(text: str) -> datetime:
+    """A time in ISO 8601, UTC if it names no zone. Raises: typer.BadParameter."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{text!r} is no time like 2026-11-24T10:00:00Z"
+        raise typer.BadParameter(message) from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _to_broker(told: Settings, simulator: Simulator, events: int | None, speed: float | None) -> Fed:
+    kafka = told.kafka
+    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap})
+    partitions = 1 if kafka.clickstream_topic in look_at(admin).partitions else kafka.partitions
+    make_topics(admin, [Topic.of_events(kafka.clickstream_topic, partitions)], replication=kafka.replication)
+    schema_id = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic).schema_id("clickstream")
+    return to_kafka(
+        simulator,
+        kafka.bootstrap,
+        kafka.clickstream_topic,
+        schema_id,
+        n_events=events,
+        speed=speed,
+        librdkafka=kafka.librdkafka,
+        progress=True,
+    )
+
+
+def _began(seed: int, events: int | None, speed: float | None) -> datetime:
+    """Now, or so long ago that the last event is about now: brokers refuse what comes from the future."""
+    now = datetime.now(UTC)
+    if events is None or speed is not None:
+        return now
+    return now - timedelta(days=1.2 * events / Simulator(seed, now).events_per_day, hours=1)
+
+
+def _dsn(told: Settings, option: str | None) -> str:
+    """The store that was named, by option or in the settings; else a folder here, so that nothing need be running."""
+    if option is not None:
+        return option
+    return told.clickhouse.dsn if "dsn" in told.clickhouse.model_fields_set else f"chdb://{FOLDER}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""A fold at work: records in, rows out, state in memory.
+
+A step: decode -> fold -> stamp -> emit. One step is over all partitions at once, for a step has a price of its own.
+
+**Delivery:** everything before the last checkpoint may be said again, with the same ids and higher versions: effectively once in
+whatever keeps the newest version of a row.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+
+from agents.arrow_batches import About, Source, marker, messages
+from agents.checkpoints import Writing
+from agents.dead_letters import dead_letters, with_bytes
+from agents.manifests import Standing
+from agents.quiet_time import QuietTime
+from agents.runs import Run
+from agents.stages import Stage
+from agents.versions import VersionClock
+from pipeline.decode import Records
+from pipeline.frames import DEAD_LETTERS, TABLES
+from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
+
+FATES = ("applied", "duplicate", "rejected", "too_late")
+"""Every record is exactly one of these."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where rows go."""
+
+    topic: str
+    partitions: int
+
+
+@dataclass
+class Held:
+    """What is remembered of one partition beside the fold's state."""
+
+    position: int
+    clock: VersionClock
+    fates: dict[str, int]
+    watermark_ms: int = UNREAD
+    epoch: int = -1
+
+
+@dataclass
+class Progress:
+    """What a stage has done since the process began, for people who watch."""
+
+    events: int = 0
+    """Records taken."""
+    rows: dict[str, int] = field(default_factory=dict)
+    """Table -> rows emitted."""
+    steps: int = 0
+
+
+class Folding:
+    """The state of a fold, and what it says. Implements stages.Work."""
+
+    has_room = True
+
+    def __init__(self, stage: Stage[Any], producer: Writing, outputs: Outputs, cluster_id: str, quiet: QuietTime) -> None:
+        """Begin with nothing: partitions come by `restore`."""
+        self._stage, self._producer, self._outputs, self._cluster_id = stage, producer, outputs, cluster_id
+        self._quiet = quiet
+        self._state = stage.fold.empty()
+        self._held: dict[int, Held] = {}
+        self._dirty: set[int] = set()
+        self._nothing = stage.decode(Records([], [], [], [], [])).events
+        self.progress = Progress()
+
+    # What the shell asks ----------------------------------------------------------------------------------------------------
+
+    @property
+    def time_matters(self) -> bool:
+        """Whether any watermark can advance."""
+        return any(held.watermark_ms != UNREAD for held in self._held.values())
+
+    @property
+    def dirty(self) -> frozenset[int]:
+        """Partitions that must be kept anew."""
+        return frozenset(self._dirty)
+
+    def positions(self) -> Mapping[int, int]:
+        """Partition -> last offset applied."""
+        return {partition: held.position for partition, held in self._held.items()}
+
+    def quiet_time(self, is_caught_up: Callable[[int], bool]) -> Mapping[int, timedelta]:
+        """How much event time has passed without events."""
+        return self._quiet.elapsed(is_caught_up)
+
+    @property
+    def fates(self) -> dict[int, dict[str, int]]:
+        """Partition -> fate -> records, since the stage began, of the partitions held."""
+        return {partition: dict(held.fates) for partition, held in self._held.items()}
+
+    @property
+    def watermarks(self) -> pl.DataFrame:
+        """Frames: -> WATERMARKS of the partitions held."""
+        return from_ms({partition: held.watermark_ms for partition, held in self._held.items()})
+
+    # Taking over (takeover.Estate) ------------------------------------------------------------------------------------------
+
+    def holds(self, partition: int) -> bool:
+        """Whether its state is in memory."""
+        return partition in self._held
+
+    def restore(self, partition: int, standing: Standing, frames: dict[str, pl.DataFrame]) -> None:
+        """Take a partition as its manifest says."""
+        self.give_up(partition)
+        clock = VersionClock(standing.highest_version)
+        clock.start_assignment()
+        watermark_ms = UNREAD if standing.watermark_ms is None else standing.watermark_ms
+        self._held[partition] = Held(standing.position, clock, dict(standing.fates), watermark_ms)
+        self._quiet.begin(partition, standing.quiet_since_ms)
+        if frames:
+            self._state = self._state.restored(partition, frames)
+
+    def checkpoint(self, partition: int) -> tuple[Standing, dict[str, pl.DataFrame]]:
+        """Say where it stands, with all that is remembered."""
+        held = self._held[partition]
+        standing = Standing(
+            position=held.position,
+            watermark_ms=None if held.watermark_ms == UNREAD else held.watermark_ms,
+            quiet_since_ms=self._quiet.since_ms(partition),
+            highest_version=held.clock.highest,
+            fates=dict(held.fates),
+        )
+        return standing, self._state.snapshot(partition)
+
+    def saved(self, partition: int) -> None:
+        """Note that it has been kept."""
+        self._dirty.discard(partition)
+
+    def begin_epoch(self, partition: int, epoch: int) -> None:
+        """Tell all outputs, so that nobody listens to whoever held the partition before."""
+        self._held[partition].epoch = epoch
+        self._dirty.discard(partition)
+        told = marker(self._about(partition, is_marker=True))
+        for output in range(self._outputs.partitions):
+            self._producer.send(self._outputs.topic, output, told)
+
+    def give_up(self, partition: int) -> None:
+        """Forget a partition."""
+        if self._held.pop(partition, None) is not None:
+            self._state = self._state.without(partition)
+        self._dirty.discard(partition)
+        self._quiet.end(partition)
+
+    # A step -----------------------------------------------------------------------------------------------------------------
+
+    def step(self, runs: list[Run], quiet: Mapping[int, timedelta]) -> None:
+        """Fold records and time, and send what the fold says."""
+        records = as_records(runs)
+        decoded = self._stage.decode(records) if runs else None
+        events = self._nothing if decoded is None else decoded.events
+        done = self._stage.fold.step(self._state, events, elapsed(self.watermarks, quiet))
+        self._state = done.state
+        for run in runs:
+            held = self._held[run.tp.partition]
+            held.position = run.last
+            self._quiet.arrived(run.tp.partition)
+            self._dirty.add(run.tp.partition)
+        for partition, watermark_ms in zip(done.watermarks["partition"], in_ms(done.watermarks["watermark"]).tolist(), strict=True):
+            self._held[partition].watermark_ms = watermark_ms
+        self._count(runs, done.fates, None if decoded is None else decoded.rejects)
+        self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
+        rejects = [] if decoded is None else [decoded.rejects]
+        if len(done.rejects):
+            rejects.append(with_bytes(done.rejects, records))
+        if any(map(len, rejects)):
+            self._emit({DEAD_LETTERS.name: self._dead_letters(pl.concat(rejects))})
+        self.progress.steps += 1
+
+    def _count(self, runs: Iterable[Run], fates: pl.DataFrame, rejects: pl.DataFrame | None) -> None:
+        """Add up fates, and hold the fold to account: read = applied + duplicate + rejected + too late."""
+        read: dict[int, int] = {}
+        for run in runs:
+            read[run.tp.partition] = read.get(run.tp.partition, 0) + len(run)
+        counted = dict.fromkeys(read, 0)
+        rejected = [] if rejects is None else rejects.group_by("partition").len().rows()
+        every = [*fates.select("partition", "fate", "n").rows(), *((partition, "rejected", n) for partition, n in rejected)]
+        for partition, fate, n in every:
+            counted[partition] = counted.get(partition, 0) + n
+            kept = self._held[partition].fates
+            kept[fate] = kept.get(fate, 0) + n
+        assert read == counted, f"stage {self._stage.name} read {read} records and accounts for {counted}"
+        for partition, n_late in fates.select("partition", "n_late").rows():
+            kept = self._held[partition].fates
+            kept["late"] = kept.get("late", 0) + n_late
+        self.progress.events += sum(read.values())
+
+    def _emit(self, tables: Mapping[str, Mapping[int, pl.DataFrame]]) -> None:
+        for table, of_table in tables.items():
+            columns = list(TABLES[table].schema)
+            for partition, rows in of_table.items():
+                about = self._about(partition, table=table, version=self._held[partition].clock.stamp())
+                # Always the same output for a source, so that a reader gets its batches in the order in which they were said.
+                output = partition % self._outputs.partitions
+                for message in messages(rows.select(columns), about):
+                    self._producer.send(self._outputs.topic, output, message)
+                self._dirty.add(partition)
+                self.progress.rows[table] = self.progress.rows.get(table, 0) + len(rows)
+
+    def _dead_letters(self, rejects: pl.DataFrame) -> dict[int, pl.DataFrame]:
+        return {
+            partition: dead_letters(
+                of_partition, self._source(partition), cluster_id=self._cluster_id, family=self._stage.fold.family
+            )
+            for partition, of_partition in _by_partition(rejects).items()
+        }
+
+    def _source(self, partition: int) -> Source:
+        return Source(self._stage.name, self._stage.topic, partition)
+
+    def _about(self, partition: int, *, table: str = "", version: int = 0, is_marker: bool = False) -> About:
+        held = self._held[partition]
+        watermark_ms = None if held.watermark_ms == UNREAD else held.watermark_ms
+        return About(self._source(partition), held.epoch, held.position, watermark_ms, version, table, is_marker)
+
+
+def as_records(runs: Iterable[Run]) -> Records:
+    """All records of the runs, one run after the other."""
+    partitions: list[int] = []
+    offsets: list[int] = []
+    record_at_ms: list[int] = []
+    keys: list[bytes | None] = []
+    values: list[bytes | None] = []
+    for run in runs:  # never a loop over records: this runs before every step
+        partitions += [run.tp.partition] * len(run)
+        offsets += run.offsets()
+        record_at_ms += run.record_times_ms()
+        keys += run.keys()
+        values += run.values()
+    return Records(partitions, offsets, record_at_ms, keys, values)
+
+
+def _by_partition(rows: pl.DataFrame) -> dict[int, pl.DataFrame]:
+    parts = rows.partition_by("partition", as_dict=True, maintain_order=True)
+    return {int(partition): part for (partition,), part in parts.items()}

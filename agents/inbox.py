@@ -1,0 +1,85 @@
+"""Where an agent leaves runs for its stage.
+
+The hand-over never waits: all streams of an app share one delivery loop, and a stage that blocks there would stop every other.
+Memory is bounded all the same: above a limit the stage's partitions are held on the consumer, below half of it released.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Collection
+
+from faust.types import TP
+
+from agents.runs import Run
+
+RECORD_BYTES = 300
+"""What a record costs beside its value: the client's message and Python's object for it."""
+
+
+class Inbox:
+    """Runs in the order of arrival, counted in bytes. Used in the event loop only."""
+
+    def __init__(self, limit: int, *, hold: Callable[[], None], release: Callable[[], None]) -> None:
+        """Take the limit in bytes, and how to stop and restart the fetch for this stage."""
+        self._limit, self._hold, self._release = limit, hold, release
+        self._runs: deque[Run] = deque()
+        self._stirred = asyncio.Event()
+        self.size = 0
+        """Bytes waiting."""
+        self.events = 0
+        """Records waiting."""
+        self.is_held = False
+        """Whether the stage's partitions are held."""
+
+    def put(self, run: Run) -> None:
+        """Leave a run; never waits, never refuses."""
+        self._runs.append(run)
+        self.events += len(run)
+        self.size += cost(run)
+        if self.size > self._limit and not self.is_held:
+            self.is_held = True
+            self._hold()
+        self.stir()
+
+    def take(self, max_events: int, max_bytes: float = float("inf")) -> list[Run]:
+        """Take runs until one of both is reached; the run that reaches it is taken whole."""
+        taken: list[Run] = []
+        events = size = 0
+        while self._runs and events < max_events and size < max_bytes:
+            run = self._runs.popleft()
+            taken.append(run)
+            events += len(run)
+            size += cost(run)
+        self.events -= events
+        self.size -= size
+        if self.is_held and self.size < self._limit / 2:
+            self.is_held = False
+            self._release()
+        return taken
+
+    def clear(self) -> None:
+        """Throw away everything; a rebalance has ended the hold as well."""
+        self._runs.clear()
+        self.size = self.events = 0
+        self.is_held = False
+
+    def partitions(self) -> Collection[TP]:
+        """Of which partitions something waits."""
+        return {run.tp for run in self._runs}
+
+    def stir(self) -> None:
+        """Wake who waits in `stirred`."""
+        self._stirred.set()
+
+    async def stirred(self, timeout_s: float | None) -> None:
+        """Sleep until something came since this was called last, or so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._stirred.wait()
+        self._stirred.clear()
+
+
+def cost(run: Run) -> int:
+    """Bytes of memory that a run takes, about."""
+    return run.size + RECORD_BYTES * len(run)

@@ -1,0 +1,149 @@
+"""A client that reads what lies where on the broker: manifests, chunks, the ends of logs. It is in no group."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.02
+"""A poll waits for a full batch or this long."""
+ASK_AGAIN_S = 0.25
+BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One message of a log."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    """None: a tombstone."""
+
+
+@dataclass(frozen=True)
+class LogBounds:
+    """What of a partition is on the broker: [first, end)."""
+
+    first: int
+    end: int
+
+
+class LogReader:
+    """Reads any partition of any topic, for whoever asks; from any thread, for callers wait for each other.
+
+    One for all, kept open: each reader is a client with its threads and connections.
+    """
+
+    def __init__(self, bootstrap: str, extra: Mapping[str, object], *, patience_s: float = 60.0) -> None:
+        """Make the client; a broker that is silent for longer than `patience_s` is a TimeoutError."""
+        self._patience_s = patience_s
+        self._asking = threading.Lock()
+        self._client = Client(
+            {
+                "fetch.wait.max.ms": 50,
+                "fetch.message.max.bytes": 4 << 20,
+                "queued.min.messages": 1_000,
+                **extra,
+                "bootstrap.servers": bootstrap,
+                "group.id": "ebbtide-reader",  # must be there; it is never joined
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+            },
+            logger=log,
+        )
+
+    def bounds(self, topic: str, partition: int) -> LogBounds:
+        """Ask where a log begins and ends. The end may be too low: some brokers tell that of the beginning of the last batch."""
+        until = time.monotonic() + self._patience_s
+        while True:
+            try:
+                with self._asking:
+                    answer = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=10.0)
+            except KafkaException as error:
+                if not error.args[0].retriable() and error.args[0].code() not in _PASSING:
+                    raise
+                answer = None
+            if answer is not None:
+                return LogBounds(*answer)
+            if time.monotonic() >= until:
+                message = f"no answer within {self._patience_s:.0f} s about the offsets of {topic}-{partition}"
+                raise TimeoutError(message)
+            time.sleep(ASK_AGAIN_S)
+
+    def end(self, topic: str, partition: int, known: int, patience_s: float = 5.0) -> int:
+        """Read on from an end that may be too low, until there is nothing more or for so long; returns the end found."""
+        until = time.monotonic() + patience_s
+        with self._asking:
+            self._client.assign([TopicPartition(topic, partition, known)])
+            try:
+                while time.monotonic() < until:
+                    for message in self._client.consume(BATCH, POLL_S):
+                        offset, error = cast("int", message.offset()), message.error()
+                        if error is None:
+                            known = offset + 1
+                        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                            return max(known, offset)
+            finally:
+                self._client.unassign()
+        return known
+
+    def read(self, topic: str, partition: int, first: int, last: int) -> list[Record]:
+        """Read all that is left of [first, last]. Waits until `last`, or what stands in its place, can be read.
+
+        Raises: TimeoutError - nothing came for so long; KafkaException - the broker refuses
+        """
+        if first > last:
+            return []
+        with self._asking:
+            self._client.assign([TopicPartition(topic, partition, first)])
+            try:
+                return self._read_assigned(topic, partition, last)
+            finally:
+                self._client.unassign()
+
+    def _read_assigned(self, topic: str, partition: int, last: int) -> list[Record]:
+        found: list[Record] = []
+        heard = time.monotonic()
+        while True:
+            for message in self._client.consume(BATCH, POLL_S):
+                offset, error = cast("int", message.offset()), message.error()
+                if error is not None:
+                    # The end of the log below `last`: the broker does not show yet what it has acknowledged.
+                    if error.code() == KafkaError._PARTITION_EOF and offset > last:  # noqa: SLF001
+                        return found
+                    if error.code() not in _PASSING and not error.retriable():
+                        raise KafkaException(error)
+                    continue
+                heard = time.monotonic()
+                if offset <= last:
+                    found.append(Record(offset, message.key(), message.value()))
+                if offset >= last:
+                    return found
+            if time.monotonic() - heard >= self._patience_s:
+                silence = f"{topic}-{partition}: offset {last} could not be read within {self._patience_s:.0f} s"
+                raise TimeoutError(silence)
+
+    def close(self) -> None:
+        """Disconnect, unless somebody is reading and does not end: then the process's end does it."""
+        if self._asking.acquire(timeout=1.0):
+            self._client.close()
+            self._asking.release()
+
+
+# librdkafka's own codes begin with an underscore.
+_PASSING = {
+    KafkaError._PARTITION_EOF,  # noqa: SLF001
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._RESOLVE,  # noqa: SLF001
+}

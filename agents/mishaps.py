@@ -1,0 +1,51 @@
+"""What can go wrong without a defect of ours, and what to tell people: one message, and what to do."""
+
+import re
+
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
+from confluent_kafka import KafkaException
+
+from agents.embedded_broker import BrokerNotStarted
+from agents.mapping import MappingWrong
+from agents.mapping_engine import QueryFailed
+from agents.producer import NotDelivered
+from agents.registry import RegistryUnavailable
+from agents.settings_sources import SettingsWrong
+from agents.store_claim import StoreClaimed
+from agents.topics import TopicsUnfit
+from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
+from sinks.migrate import MigrationRefused
+
+_NO_ANSWER = re.compile(r"Max retries exceeded.*\[Errno -?\d+\] ([^\"')]+)")
+
+MISHAPS = (
+    SettingsWrong,
+    MappingWrong,
+    QueryFailed,
+    StoreClaimed,
+    StoreBusy,
+    ReadRefused,
+    WriteFailed,
+    MigrationRefused,
+    ClickHouseError,
+    KafkaException,
+    TopicsUnfit,
+    NotDelivered,
+    RegistryUnavailable,
+    BrokerNotStarted,
+)
+"""Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""
+
+
+def advice(mishap: BaseException) -> str:
+    """What is wrong, and what can be done about it where we know."""
+    if isinstance(mishap, ClickHouseError):
+        mishap = failure(mishap)
+    if isinstance(mishap, WriteFailed):
+        refused = _NO_ANSWER.search(str(mishap))
+        return f"{f'ClickHouse does not answer ({refused[1]})' if refused else mishap}: {mishap.advice}"
+    if isinstance(mishap, KafkaException):
+        return f"Kafka: {mishap.args[-1] if isinstance(mishap.args[-1], str) else mishap.args[0].str()}"
+    if isinstance(mishap, SettingsWrong):
+        return "\n".join(("the settings are wrong", *(f"  {problem}" for problem in mishap.problems)))
+    return str(mishap)

@@ -1,0 +1,198 @@
+"""Files to ClickHouse with no broker: the same folds over the same events, in event time, as fast as they go.
+
+Time:    no wall clock: record time = `event_at`, one partition, in order; at the end time goes on as far as it is told
+**Delivery:** a replay that is done has written everything. One that broke off is simply run again: a row has the same id, and replaces what was there.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, Self
+
+import polars as pl
+
+from agents.mapping import Plan, stream
+from agents.mapping_engine import MappingEngine, Seen
+from agents.replay_store import ReplayStore
+from agents.replayed_events import PARTITION, Batch, Judge, letters, unparsed
+from pipeline.checks import Bounds
+from pipeline.events import POSITION, event_schema
+from pipeline.fold import Step
+from pipeline.frames import WATERMARKS
+
+STEP_ROWS = 50_000
+"""Rows of one step, about."""
+FATES = ("applied", "duplicate", "rejected", "too_late")
+EVERY_WAIT = timedelta(days=3_650)
+"""Longer than anything waits."""
+END, LAST = "end", "last"
+
+
+class Fold(Protocol):
+    """A fold with its rules (pipeline/sessions.py)."""
+
+    @property
+    def name(self) -> str:
+        """Stage."""
+
+    @property
+    def family(self) -> str:
+        """Event family it reads."""
+
+    def empty(self) -> Any:
+        """Return the state before anything was read."""
+
+    def step(self, state: Any, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[Any]:
+        """Fold one batch."""
+
+
+@dataclass(frozen=True)
+class Until:
+    """How far time goes on: what waits until then and was not met lapses."""
+
+    at: datetime | None = None
+    """This time, and what happened later has not happened yet; None: as `leaves_open` says."""
+    leaves_open: bool = False
+    """Only to the last event; else until every wait has elapsed."""
+
+    @classmethod
+    def parsed(cls, text: str) -> Self:
+        """`end`, `last`, or a time in ISO 8601, UTC if it names no zone. Raises: ValueError."""
+        if text in (END, LAST):
+            return cls(leaves_open=text == LAST)
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError as error:
+            message = f"--until is end, last, or a time like 2026-11-24T10:00:00Z, not {text!r}"
+            raise ValueError(message) from error
+        return cls(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+@dataclass
+class Replayed:
+    """What became of everything that was read."""
+
+    fates: Counter[str] = field(default_factory=Counter)
+    """Rows; a row that could not be parsed is one too."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why rows were rejected."""
+    unused: Counter[str] = field(default_factory=Counter)
+    """Family -> good events that no fold reads."""
+    n_after: int = 0
+    """Rows after the time until which was replayed."""
+    tables: dict[str, int] = field(default_factory=dict)
+    """Table -> rows of its `_now` view."""
+    seconds: float = 0.0
+
+    def summary(self) -> dict[str, object]:
+        """It as JSON."""
+        read = sum(self.fates[fate] for fate in FATES)
+        return {
+            "tables": self.tables,
+            "fates": {fate: self.fates[fate] for fate in FATES},
+            "rejects": dict(self.reasons),
+            "unused": dict(self.unused),
+            "after_until": self.n_after,
+            "seconds": round(self.seconds, 3),
+            "events_per_s": round(read / self.seconds) if self.seconds else 0,
+        }
+
+
+class _Run:
+    """One fold on its way through the events."""
+
+    def __init__(self, fold: Fold) -> None:
+        self.fold, self._state = fold, fold.empty()
+        self._watermarks = pl.DataFrame({"partition": [PARTITION], "watermark": [None]}, schema=WATERMARKS)
+
+    def step(self, events: pl.DataFrame) -> Step[Any]:
+        done = self.fold.step(self._state, events, self._watermarks)
+        self._state, self._watermarks = done.state, done.watermarks
+        return done
+
+    def elapse(self, until: datetime) -> Step[Any]:
+        """Let time go on without events. It never goes back."""
+        reached = self._watermarks["watermark"][0]
+        at = until if reached is None else max(until, reached)
+        self._watermarks = pl.DataFrame({"partition": [PARTITION], "watermark": [at]}, schema=WATERMARKS)
+        return self.step(pl.DataFrame(schema={**event_schema(self.fold.family), **POSITION}))
+
+
+Told = Callable[[int, datetime | None], None]
+"""Hears how many rows were taken, and which time was reached."""
+
+
+class Replay:
+    """Everything that is replayed, and with what."""
+
+    def __init__(self, plans: Sequence[Plan], folds: Sequence[Fold], bounds: Bounds, until: Until) -> None:
+        """Replay these mappings or files through these folds."""
+        self._plans, self._bounds, self._until = list(plans), bounds, until
+        self._runs = {fold.family: _Run(fold) for fold in folds}
+        self._done = Replayed()
+        self._last_at: datetime | None = None
+
+    def run(self, engine: MappingEngine, store: ReplayStore, *, seen: Seen | None = None, told: Told | None = None) -> Replayed:
+        """Read all of it, once, into a store that is open.
+
+        Raises: QueryFailed if the engine could not go on; WriteFailed
+        """
+        began, judge, n = time.monotonic(), Judge(self._bounds), 0
+        bad = engine.scratch / "unparsed"
+        bad.mkdir()
+        for raw in engine.batches(stream(self._plans, bad), rows=STEP_ROWS, seen=seen):
+            batch = judge.batch(self._due(raw))
+            self._take(batch, store)
+            n += raw.height
+            if told is not None:
+                told(n, self._last_at)
+        lost = unparsed(bad, self._plans)
+        self._reject(lost, store)
+        self._elapse(store)
+        store.flush()
+        self._done.tables = store.counts()
+        self._done.seconds = time.monotonic() - began
+        return self._done
+
+    def _due(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """What has happened by then. What says no time is judged with the rest."""
+        if self._until.at is None:
+            return raw
+        due = raw.filter(pl.col("event_at").is_null() | (pl.col("event_at") <= self._until.at))
+        self._done.n_after += raw.height - due.height
+        return due
+
+    def _take(self, batch: Batch, store: ReplayStore) -> None:
+        self._reject(batch.rejects, store)
+        for family, events in batch.events.items():
+            last_at = events["event_at"].max()
+            assert isinstance(last_at, datetime)
+            self._last_at = last_at if self._last_at is None else max(self._last_at, last_at)
+            run = self._runs.get(family)
+            if run is None:
+                self._done.unused[family] += events.height
+            else:
+                self._say(run.fold, run.step(events), batch, store)
+
+    def _say(self, fold: Fold, done: Step[Any], batch: Batch, store: ReplayStore) -> None:
+        for fate, n in done.fates.select("fate", "n").rows():
+            self._done.fates[fate] += n
+        store.put(done.tables)
+        if done.rejects.height:
+            self._done.reasons.update(done.rejects["reason"].to_list())
+            store.put({"dead_letters": letters(batch.raw, done.rejects, stage=fold.name)})
+
+    def _reject(self, rejects: pl.DataFrame, store: ReplayStore) -> None:
+        self._done.fates["rejected"] += rejects.height
+        self._done.reasons.update(rejects["reason"].to_list())
+        store.put({"dead_letters": rejects})
+
+    def _elapse(self, store: ReplayStore) -> None:
+        """Let time go on after the last event, for every fold."""
+        if self._last_at is None:
+            return
+        until = self._until.at or (self._last_at if self._until.leaves_open else self._last_at + EVERY_WAIT)
+        for run in self._runs.values():
+            store.put(run.elapse(until).tables)

@@ -1,0 +1,248 @@
+"""Typed settings, read once: what a file and `EBBTIDE_` variables say, checked and turned into the values that the core takes.
+
+Every concept owns its parameters as a frozen dataclass in `pipeline/`, which validates itself; here they are only collected. Where a
+setting stands says `settings_sources`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agents import topics
+from agents.settings_section import Section
+from agents.signal_settings import SignalsSettings
+from pipeline.checks import Bounds
+from pipeline.journey_map import DEFAULT_JOURNEYS, Journey, JourneyMap, JourneyStep
+from pipeline.session_rules import SessionRules
+from sinks.addresses import address
+
+
+def _known_address(dsn: str) -> str:
+    address(dsn)
+    return dsn
+
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class KafkaSettings(Section):
+    """The broker, and what lies on it."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    """`host:port` of one or more brokers, with commas between them."""
+    prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]+$")] = "ebbtide"
+    """Our own topics and the consumer group begin with it."""
+    partitions: Count = 4
+    """Partitions of a topic that we make."""
+    replication: Count = 1
+    """Replicas of a topic that we make."""
+    clickstream_topic: str = topics.CLICKSTREAM
+    """Topic of clickstream events."""
+    librdkafka: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Settings of librdkafka as they are, for security: `"security.protocol" = "SASL_SSL"`."""
+    schema_registry_url: Annotated[str | None, Field(examples=["http://127.0.0.1:8081"])] = None
+    """Schema Registry; none: the schema ids that ship with Ebbtide."""
+
+
+class ClickHouseSettings(Section):
+    """Where the tables are, and how much is written at a time."""
+
+    dsn: Annotated[str, Field(repr=False), AfterValidator(_known_address)] = "clickhouse://default@127.0.0.1:8123"
+    """`clickhouse://user:password@host:port` (HTTP; `clickhouses://` with TLS), or `chdb://FOLDER`: an engine in this process."""
+    database: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "ebbtide"
+    """Database of the tables; made if it is not there."""
+    batch_rows: Count = 100_000
+    """Rows of a table that are written at once, at most about."""
+    batch_bytes: Count = 64 << 20
+    """Bytes of a table that are written at once, at most about."""
+    batch_age_s: Positive = 1.0
+    """How long a row waits for others, s."""
+    buffer_bytes: Count = 256 << 20
+    """Bytes that may wait while ClickHouse is slow or away; above it the sink's partitions are paused."""
+
+
+class EventSettings(Section):
+    """What an event may be, before it is a reject."""
+
+    max_future_min: Positive = 10
+    """How far `event_at` may be ahead of the Kafka record time, min."""
+    min_event_at: datetime = datetime(1990, 1, 1, tzinfo=UTC)
+    """Earliest `event_at`; UTC if it names no zone."""
+    max_string_bytes: Count = 8 << 10
+    """Longest string, bytes."""
+    max_text_bytes: Count = 64 << 10
+    """Longest `text`, bytes."""
+    max_message_bytes: Count = 1 << 20
+    """Longest message, bytes."""
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raises: ValueError, see `bounds`."""
+        self.bounds()
+        return self
+
+    def bounds(self) -> Bounds:
+        """The value. Raises: ValueError on one out of range."""
+        return Bounds(
+            max_future=timedelta(minutes=self.max_future_min),
+            min_event_at=self.min_event_at if self.min_event_at.tzinfo else self.min_event_at.replace(tzinfo=UTC),
+            max_string_bytes=self.max_string_bytes,
+            max_text_bytes=self.max_text_bytes,
+            max_message_bytes=self.max_message_bytes,
+        )
+
+
+class SessionSettings(Section):
+    """When a visit ends, and how long things are remembered; all in event time."""
+
+    gap_min: Positive = 30
+    """Silence after which a visit has ended, min."""
+    retention_h: Positive = 24
+    """How long after its last event a session with an emitter's id goes on when the id comes again, h."""
+    dedup_horizon_h: Positive = 1
+    """How far behind the watermark an event is still applied, and how long its id is kept, h."""
+    allowed_lateness_s: Annotated[float, Field(ge=0)] = 60
+    """How far the watermark stays behind the latest event, s."""
+    id_memory_d: Positive = 7
+    """How long it is remembered that an emitter's session id was used, d."""
+    send_every_s: Positive = 60
+    """How often an open session that only goes on is written again, s."""
+
+
+class StepSettings(Section):
+    """A step of a journey, and which events belong to it."""
+
+    name: str
+    """Its name, in tables and settings."""
+    owner: str
+    """Team that answers for it."""
+    event_types: tuple[str, ...] = ()
+    """Types of events that belong to it."""
+    page_types: tuple[str, ...] = ()
+    """Types of pages whose events belong to it."""
+    pages: tuple[str, ...] = ()
+    """Patterns of pages whose events belong to it; `*` stands for any characters."""
+    steps: tuple[str, ...] = ()
+    """Names that the emitter gives it in `step`, beside its own."""
+
+
+class JourneySettings(Section):
+    """A journey: its steps in their order."""
+
+    name: str
+    """Its name, in tables and settings."""
+    commit_step: str
+    """Whoever goes quiet here or later has abandoned."""
+    goal: str
+    """Whoever gets here has not."""
+    steps: tuple[StepSettings, ...]
+    """Its steps, in their order."""
+
+    @classmethod
+    def of(cls, journey: Journey) -> Self:
+        """Settings that say this journey."""
+        names = StepSettings.model_fields
+        steps = tuple(StepSettings(**{name: getattr(step, name) for name in names}) for step in journey.steps)
+        return cls(name=journey.name, commit_step=journey.commit_step, goal=journey.goal, steps=steps)
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raises: ValueError, see `journey`."""
+        self.journey()
+        return self
+
+    def journey(self) -> Journey:
+        """The value. Raises: ValueError if it contradicts itself."""
+        return Journey(self.name, tuple(JourneyStep(**step.model_dump()) for step in self.steps), self.commit_step, self.goal)
+
+
+class RollupSettings(Section):
+    """What is counted, per interval."""
+
+    interval_s: Count = 300
+    """Length of an interval, s; it divides a day."""
+    dimensions: tuple[str, ...] = ("device",)
+    """What counts are split by: device, country, acquisition_channel."""
+
+
+class StoreSettings(Section):
+    """What is kept beside the tables that are always there."""
+
+    events: bool = False
+    """Whether every applied event becomes a row of `events`; always in `up` and `replay`."""
+
+
+class WorkerSettings(Section):
+    """How the worker goes about it."""
+
+    max_batch_events: Count = 50_000
+    """Events of one step, at most about."""
+    linger_ms: Annotated[int, Field(ge=0)] = 100
+    """How long a step waits for more events, ms."""
+    checkpoint_s: Positive = 5
+    """How often state is written to the broker, s."""
+    inbox_bytes: Count = 64 << 20
+    """Bytes of a stage that may wait for it; above it its partitions are paused."""
+    time_speed: Positive = 1.0
+    """Seconds of event time that pass in a second without events; above 1 only where time is simulated."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Made without arguments: the defaults."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, env_prefix="EBBTIDE_", env_nested_delimiter="__"
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    events: EventSettings = EventSettings()
+    sessions: SessionSettings = SessionSettings()
+    rollups: RollupSettings = RollupSettings()
+    store: StoreSettings = StoreSettings()
+    worker: WorkerSettings = WorkerSettings()
+    signals: SignalsSettings = SignalsSettings()
+    journeys: tuple[JourneySettings, ...] = tuple(map(JourneySettings.of, DEFAULT_JOURNEYS.journeys))
+    """An event without a step of the emitter's belongs to the furthest step that matches it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given, and nothing from elsewhere: `settings_sources` looks there."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raises: ValueError if what is fine by itself does not fit together."""
+        self.session_rules()
+        return self
+
+    def session_rules(self, *, store_events: bool | None = None) -> SessionRules:
+        """What the sessions fold is told; `store_events` overrules the setting."""
+        sessions, rollups = self.sessions, self.rollups
+        return SessionRules(
+            gap=timedelta(minutes=sessions.gap_min),
+            retention=timedelta(hours=sessions.retention_h),
+            dedup_horizon=timedelta(hours=sessions.dedup_horizon_h),
+            allowed_lateness=timedelta(seconds=sessions.allowed_lateness_s),
+            id_memory=timedelta(days=sessions.id_memory_d),
+            journeys=JourneyMap(tuple(journey.journey() for journey in self.journeys)),
+            signals=self.signals.applied(),
+            interval=timedelta(seconds=rollups.interval_s),
+            dimensions=rollups.dimensions,
+            store_events=self.store.events if store_events is None else store_events,
+            send_every=timedelta(seconds=sessions.send_every_s),
+        )
+
+    def bounds(self) -> Bounds:
+        """What an event may be."""
+        return self.events.bounds()
