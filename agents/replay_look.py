@@ -39,7 +39,7 @@ class Look:
             "rejects": dict(self.reasons),
             "from": self.from_at,
             "to": self.to_at,
-            "first": {family: [_said(row) for row in frame.to_dicts()] for family, frame in self.first.items()},
+            "first": {family: [_said(row) for row in frame.drop(*POSITION).to_dicts()] for family, frame in self.first.items()},
             "wrong": [_said(row) for frame in self.wrong for row in frame.to_dicts()],
         }
 
@@ -69,4 +69,4 @@ def looked_at(plans: Sequence[Plan], engine: MappingEngine, bounds: Bounds, *, f
 
 def _said(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a row says, without what is absent."""
-    return {name: value for name, value in row.items() if value not in (None, "") and name not in POSITION}
+    return {name: value for name, value in row.items() if value not in (None, "")}

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 IDLE_STEP_S = 1.0
 """How often time alone is a reason for a step."""
-IDLE_SHARE = 50
-"""A step for time alone is made at most so many times its own duration after the last: 2% of a core."""
+IDLE_SHARE = 100
+"""A step for time alone is made so many times its own duration after the last at the earliest: 1% of the time."""
 CHECKPOINT_SHARE = 10
 """The same for a checkpoint."""
 LOST_S = 2.0

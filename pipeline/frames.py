@@ -166,7 +166,7 @@ SIGNALS = Table(
             ("order_id", pl.String, "order it is about", ""),
             ("ticket_id", pl.String, "ticket it is about", ""),
             ("journey", pl.String, "journey of the event", ""),
-            ("step", pl.String, "step of the event, else the step before it", ""),
+            ("step", pl.String, "step of the event, else the furthest step reached by then", ""),
             ("page", pl.String, "page", ""),
             ("element", pl.String, "element, form or field it happened on", ""),
             ("owner", pl.String, "team that owns the step", ""),

@@ -42,8 +42,9 @@ class _Run:
         if not len(found):
             return found
         starts = np.cumsum(counts) - counts
-        places = np.arange(counts.sum()) - np.repeat(starts - begins, counts)
-        return places[self.alive[places]]
+        places: NDArray[np.int64] = np.arange(counts.sum()) - np.repeat(starts - begins, counts)
+        living: NDArray[np.int64] = places[self.alive[places]]
+        return living
 
     def without(self, places: NDArray[np.int64]) -> "_Run":
         alive = self.alive.copy()

@@ -50,7 +50,7 @@ def judged(batch: pl.DataFrame, watermarks: pl.DataFrame, ids: EventIds, rules: 
     site_key, site_low = also128((key, low), batch["site"])
     in_time = np.flatnonzero(~too_late)
     forgotten_ms = np.where(is_read, before_ms, UNREAD + horizon_ms) - horizon_ms
-    fresh = ids.fresh(*(column[in_time] for column in (partition, site_key, site_low, event_ms, forgotten_ms)))
+    fresh = ids.fresh(partition[in_time], site_key[in_time], site_low[in_time], event_ms[in_time], forgotten_ms[in_time])
     chosen = in_time[fresh]
     kept = ids.put(partition[chosen], site_key[chosen], site_low[chosen], event_ms[chosen], forgotten(after, horizon_ms))
     fate = np.full(len(batch), 1)
@@ -103,9 +103,7 @@ def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
 def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:
     behind_s = (before_ms - in_ms(events["event_at"])) // 1_000
     detail = pl.concat_str(pl.lit("event_at lies "), pl.Series(behind_s).cast(pl.String), pl.lit(" s behind the watermark"))
-    return events.select("partition", "offset", pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail")).cast(
-        dict(REFUSED)
-    )
+    return events.select("partition", "offset", pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail")).cast(REFUSED)
 
 
 _FATES = ("applied", "duplicate", "too_late")

@@ -156,16 +156,15 @@ def signal_rows(session: Session) -> Iterator[Row]:
 
 
 def place_of(session: Session, at_event: Row) -> tuple[Journey | None, int | None]:
-    """Where in the session's journey an event happened: at its own step, else at the last step before it."""
-    journey, index = session.journey, None
+    """Where in the session's journey an event happened: at its own step, else at the furthest step reached by then."""
+    journey = session.journey
     if journey is None:
         return None, None
-    for event in session.events:
-        own = step_of(event, journey)
-        index = index if own is None else own
-        if event is at_event:
-            break
-    return journey, index
+    own = step_of(at_event, journey)
+    if own is not None:
+        return journey, own
+    by_then = [step_of(event, journey) for event in session.events if event["event_at"] <= at_event["event_at"]]
+    return journey, max((index for index in by_then if index is not None), default=None)
 
 
 def outcome_row(session: Session) -> Row:

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS signals
     `order_id` String COMMENT 'order it is about',
     `ticket_id` String COMMENT 'ticket it is about',
     `journey` LowCardinality(String) COMMENT 'journey of the event',
-    `step` LowCardinality(String) COMMENT 'step of the event, else the step before it',
+    `step` LowCardinality(String) COMMENT 'step of the event, else the furthest step reached by then',
     `page` String COMMENT 'page',
     `element` String COMMENT 'element, form or field it happened on',
     `owner` LowCardinality(String) COMMENT 'team that owns the step',

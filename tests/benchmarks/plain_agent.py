@@ -30,6 +30,8 @@ RULES = SessionRules()
 GAP_MS, LATENESS_MS = (span // timedelta(milliseconds=1) for span in (RULES.gap, RULES.allowed_lateness))
 SCHEMA = parse_schema(schema("clickstream"))
 HEADER = 5
+TABLES = ("sessions", "current")
+"""Key -> session; and visitor without an emitter's id -> the id of the session that goes on."""
 STEP_OF_TYPE = {event_type: place for place, step in enumerate(SHOP.steps) for event_type in step.event_types}
 STEP_OF_PAGE = {page_type: place for place, step in enumerate(SHOP.steps) for page_type in step.page_types}
 
@@ -38,9 +40,7 @@ class Sessions:
     """The sessions of all visitors in a table, and which of them may still end."""
 
     def __init__(self, app):
-        self.rows = app.Table("sessions", partitions=PARTITIONS)
-        self.current = app.Table("current", partitions=PARTITIONS)
-        """Visitor without an emitter's id -> the id of the session that goes on."""
+        self.rows, self.current = (app.Table(name, partitions=PARTITIONS) for name in TABLES)
         self.open = [OrderedDict() for _ in range(PARTITIONS)]
         """Key of each open session of a partition -> its last event, in this order."""
         self.watermark_ms = [0] * PARTITIONS

@@ -47,6 +47,7 @@ class Clocks:
         put, step = shell.inbox.put, self.timed("steps", fold.step)
 
         def put_first(run):
+            self.spent_s.update(dict.fromkeys(self.spent_s, 0.0))
             self.began_at, self.began_cpu_s = time.perf_counter(), time.process_time()
             shell.inbox.put = put
             put(run)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -117,58 +118,115 @@ def test_runs_that_get_lost_on_the_way_are_fetched_again(broker):
     assert shown(broker).sessions() == clicks.expected
 
 
-def rows_of(path):
-    """The newest version of every row in a file of tests.counting_worker."""
-    newest = {}
-    for line in path.read_text().splitlines():
-        with suppress(json.JSONDecodeError):  # the kill came in the middle of a line, and it is written again
-            visitor, n, total, version = json.loads(line)
-            if version > newest.get(visitor, (0, 0, -1))[2]:
-                newest[visitor] = (n, total, version)
-    return {visitor: (n, total) for visitor, (n, total, _) in newest.items()}
+class Crew:
+    """Workers in processes of their own, under load, and the rows that their sinks have written."""
+
+    def __init__(self, broker, folder):
+        self.clicks = Clicks(broker)
+        self._folder, self._made = folder, 0
+        self._command = [sys.executable, "-m", "tests.counting_worker", broker.bootstrap, broker.prefix]
+        self._environment = {**os.environ, "PYTHONPATH": str(HOUSE)}
+        self._workers, self._stop = {}, threading.Event()
+        self._loading = threading.Thread(target=self._load)
+
+    def __enter__(self):
+        self._loading.start()
+        return self
+
+    def __exit__(self, *_error):
+        self._stop.set()
+        self._loading.join()
+        for worker in self._workers.values():
+            worker.kill()
+
+    def _load(self):
+        while not self._stop.wait(0.05):
+            self.clicks.make(100)
+
+    def hire(self):
+        """Start a worker; returns its name."""
+        name = f"worker-{self._made}"
+        self._made += 1
+        self._file(name).touch()
+        self._workers[name] = ChildProcess([*self._command, str(self._file(name))], env=self._environment)
+        return name
+
+    def kill(self, name):
+        self._workers.pop(name).kill()
+
+    def signal(self, name, number):
+        """Send a signal to a worker; not to the shell that guards it."""
+        guard = self._workers[name]._guard.pid
+        children = Path(f"/proc/{guard}/task/{guard}/children").read_text().split()
+        (worker,) = [int(pid) for pid in children if b"counting_worker" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0", 5)[2]]
+        os.kill(worker, number)
+
+    def _file(self, name):
+        return self._folder / name
+
+    def written(self, name):
+        """Bytes of rows that a worker's sink has written."""
+        return self._file(name).stat().st_size
+
+    def rows(self):
+        """The newest version of every row that any of them has written."""
+        newest = {}
+        for path in self._folder.glob("worker-*"):
+            for line in path.read_text().splitlines():
+                with suppress(json.JSONDecodeError):  # the kill came in the middle of a line; it is written again
+                    visitor, n, total, version = json.loads(line)
+                    if version > newest.get(visitor, (0, 0, -1))[2]:
+                        newest[visitor] = (n, total, version)
+        return {visitor: (n, total) for visitor, (n, total, _) in newest.items()}
+
+    def until(self, condition, timeout_s=90.0):
+        """Wait; nobody of the crew may end by itself meanwhile."""
+        until = time.monotonic() + timeout_s
+        while not condition():
+            for name, worker in self._workers.items():
+                assert worker.exit_code is None, f"{name}: {worker.printed()}"
+            assert time.monotonic() < until, {name: worker.printed() for name, worker in self._workers.items()}
+            time.sleep(0.2)
+
+    def stop_load_and_settle(self):
+        """Everything there is must become rows."""
+        self._stop.set()
+        self._loading.join()
+        self.until(lambda: self.rows() == self.clicks.expected)
 
 
 def test_a_worker_killed_under_load_loses_nothing_and_doubles_nothing(broker, tmp_path):
-    clicks = Clicks(broker)
-    path = tmp_path / "rows"
-    path.touch()
-    command = [sys.executable, "-m", "tests.counting_worker", broker.bootstrap, broker.prefix, str(path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HOUSE), os.environ.get("PYTHONPATH", "")])}
-    stop = threading.Event()
-
-    def load():
-        while not stop.wait(0.05):
-            clicks.make(100)
-
-    loading = threading.Thread(target=load)
-    loading.start()
-    worker = None
-    try:
+    with Crew(broker, tmp_path) as crew:
         for _ in range(2):
-            before = len(rows_of(path)) and path.stat().st_size
-            worker = ChildProcess(command, env=environment)
-            wait_for(lambda: path.stat().st_size > before + 20_000, worker)  # it has taken over and is in the middle of it
-            worker.kill()
-        worker = ChildProcess(command, env=environment)
+            worker = crew.hire()
+            crew.until(lambda name=worker: crew.written(name) > 20_000)  # it has taken over and is in the middle of it
+            crew.kill(worker)
+        crew.hire()
         time.sleep(1.0)
-        stop.set()
-        loading.join()
-        wait_for(lambda: rows_of(path) == clicks.expected, worker)
-    finally:
-        stop.set()
-        loading.join()
-        if worker is not None:
-            worker.stop()
+        crew.stop_load_and_settle()
 
-    assert shown(broker).sessions() == clicks.expected
+        assert shown(broker).sessions() == crew.clicks.expected
 
 
-def wait_for(condition, worker, timeout_s=90.0):
-    until = time.monotonic() + timeout_s
-    while not condition():
-        assert worker.exit_code is None, worker.printed()
-        assert time.monotonic() < until, worker.printed()
-        time.sleep(0.2)
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_workers_that_join_freeze_wake_leave_and_die_lose_nothing_and_double_nothing(broker, tmp_path):
+    dice = random.Random(3)
+    with Crew(broker, tmp_path) as crew:
+        crew.hire()
+        crew.until(lambda: crew.rows())
+        for _ in range(4):
+            second = crew.hire()
+            time.sleep(dice.uniform(4, 12))
+            crew.signal(second, signal.SIGSTOP)  # for longer than its session
+            time.sleep(dice.uniform(12, 16))
+            third = crew.hire()
+            crew.signal(second, signal.SIGCONT)
+            time.sleep(dice.uniform(1, 8))
+            crew.kill(dice.choice([second, third]))
+        crew.stop_load_and_settle()
+
+        assert shown(broker).sessions() == crew.clicks.expected
 
 
 def memory_mib():

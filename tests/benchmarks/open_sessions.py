@@ -1,0 +1,136 @@
+"""The sessions fold over states of several sizes, step by step in turn, all with the same mix of events.
+
+A step is of 20,000 events: nearly all hit sessions that are open, three events each, and some begin new ones. The visitors hit are never drawn
+twice in one step, so that a step touches as many sessions in a small state as in a large one. Ids have 36 characters.
+
+Run by the benchmark of the fold (runs_apart).
+"""
+
+import time
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipeline import frames
+from pipeline.events import POSITION, event_schema
+from pipeline.session_rules import SessionRules
+from pipeline.sessions import SessionsFold
+from tests.benchmarks.runs_apart import say, told
+
+RULES = SessionRules()
+BEGAN_MS = 1_767_600_000_000
+STEP_MS = 2_000
+"""Event time of a step: at 10,000 events a second about a million sessions are open."""
+EVENTS, HITS, NEW = 20_000, 3, 134
+"""Of a step; of each session that it touches; sessions that begin in it."""
+PRELOADED = 100_000
+"""Sessions that begin in one step before anything is measured."""
+TYPES = {"page_view": 0.5, "view_item": 0.3, "click": 0.17, "add_to_cart": 0.03}
+PAGES = pl.Series([f"/shoes/{number}" for number in range(1_000)])
+HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+
+
+def ids(n, seed):
+    """So many ids of 36 characters, in the shape of a UUID."""
+    letters = HEX[np.random.default_rng(seed).integers(0, 16, (n, 36), dtype=np.uint8)]
+    letters[:, [8, 13, 18, 23]] = ord("-")
+    offsets = pa.py_buffer(np.arange(0, 36 * n + 1, 36, dtype=np.int64))
+    return pl.Series(pa.LargeStringArray.from_buffers(n, offsets, pa.py_buffer(letters)))
+
+
+class Shop:
+    """A state with so many open sessions, and what happens in it next."""
+
+    def __init__(self, n):
+        self.n, self.next_seed, self.at_ms = n, n, BEGAN_MS
+        self.visitors, self.sessions = ids(n, self.seed()), ids(n, self.seed())
+        self.fold = SessionsFold(RULES)
+        self.state, self.watermarks = self.fold.empty(), frames.WATERMARKS.to_frame()
+        order = np.random.default_rng(self.seed()).permutation(n)
+        for begin in range(0, n, PRELOADED):
+            who = order[begin : begin + PRELOADED]
+            self.step(self.batch(self.visitors.gather(who), self.sessions.gather(who), ["page_view"] * len(who), "home"))
+            self.step(self.batch(self.visitors.gather(who), self.sessions.gather(who), ["view_item"] * len(who), "product"))
+
+    def seed(self):
+        self.next_seed += 1
+        return self.next_seed
+
+    def next_batch(self):
+        """What a step reads."""
+        rng = np.random.default_rng(self.seed())
+        who = np.repeat(rng.choice(self.n, EVENTS // HITS + 1 - NEW, replace=False), HITS)[: EVENTS - NEW * HITS]
+        rng.shuffle(who)
+        fresh = [ids(NEW, self.seed()).gather(np.repeat(np.arange(NEW), HITS)) for _ in range(2)]
+        types = pl.Series(list(TYPES)).gather(rng.choice(len(TYPES), EVENTS, p=list(TYPES.values()))).to_list()
+        visitors, sessions = (pl.concat([known.gather(who), new]) for known, new in zip((self.visitors, self.sessions), fresh, strict=True))
+        return self.batch(visitors, sessions, types, "product")
+
+    def batch(self, visitors, sessions, types, page_type):
+        rng, n = np.random.default_rng(self.seed()), len(visitors)
+        event_at = pl.Series(np.sort(rng.integers(self.at_ms, self.at_ms + STEP_MS, n))).cast(frames.TIME)
+        self.at_ms += STEP_MS
+        said = {
+            "event_id": ids(n, self.seed()), "event_type": types, "event_at": event_at, "visitor_id": visitors, "session_id": sessions,
+            "page": PAGES.gather(rng.integers(0, len(PAGES), n)),
+        }  # fmt: skip
+        always = {
+            "site": "shop", "page_type": page_type, "device": "mobile", "browser": "chrome", "os": "android", "country": "DE",
+            "app_version": "1.2.3", "acquisition_channel": "direct",
+        }  # fmt: skip
+        events = pl.DataFrame(said).with_columns(pl.lit(value).alias(name) for name, value in always.items())
+        contract = event_schema("clickstream")
+        absent = [pl.lit(None, dtype).alias(name) for name, dtype in contract.items() if name not in events.columns]
+        position = [pl.lit(0).alias("partition"), pl.int_range(pl.len()).alias("offset"), pl.col("event_at").alias("record_at")]
+        return events.with_columns(*absent, *position).select(pl.col(name).cast(dtype) for name, dtype in {**contract, **POSITION}.items())
+
+    def step(self, batch):
+        """Seconds of wall and of CPU."""
+        began, cpu_s = time.perf_counter(), time.process_time()
+        done = self.fold.step(self.state, batch, self.watermarks)
+        took = time.perf_counter() - began, time.process_time() - cpu_s
+        self.state, self.watermarks = done.state, done.watermarks
+        assert done.fates["n"].sum() == batch.height
+        assert done.fates["fate"].to_list() == ["applied"]
+        return took
+
+    def sweep(self):
+        """A step in which everything is looked at for what can be forgotten: one in ten minutes of event time."""
+        self.at_ms += timedelta(minutes=10) // timedelta(milliseconds=1)
+        return self.step(self.next_batch())
+
+    def bytes_a_session(self):
+        """Frame -> Arrow bytes an open session, as a checkpoint takes them and in memory; ids of events and counts apart."""
+        frames_of = self.state.snapshot(0)
+        n = self.state.n_open
+        arrow = {name: frame.to_arrow(compat_level=pl.CompatLevel.oldest()).nbytes / n for name, frame in frames_of.items()}
+        memory = {name: frame.estimated_size() / n for name, frame in frames_of.items()}
+        return n, arrow, memory
+
+
+def measured(sizes, rounds, steps):
+    shops = [Shop(n) for n in sizes]
+    took = [[[] for _ in range(rounds)] for _ in shops]
+    for round_ in range(rounds):
+        for _ in range(steps):
+            batches = [shop.next_batch() for shop in shops]
+            for place, (shop, batch) in enumerate(zip(shops, batches, strict=True)):
+                took[place][round_].append(shop.step(batch))
+    n_open, arrow, memory = shops[-1].bytes_a_session()
+    return {
+        "events": EVENTS,
+        "took": took,
+        "sweep_s": [shop.sweep()[0] for shop in shops],
+        "n_open": n_open,
+        "arrow": arrow,
+        "memory": memory,
+        "n_ids": len(shops[-1].state.ids),
+        "id_bytes": shops[-1].state.ids.n_bytes / len(shops[-1].state.ids),
+    }
+
+
+if __name__ == "__main__":
+    asked = told()
+    say(**measured(asked["sizes"], asked["rounds"], asked["steps"]))

@@ -1,0 +1,246 @@
+"""The command `ebbtide` as people and programs meet it: in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agents import terminal
+from agents.child_process import ChildProcess
+
+MAPPING = """
+SELECT 'clickstream' AS family, 'shop' AS site, at AS event_at, kind AS event_type, who AS visitor_id
+FROM file('clicks.csv', CSVWithNames, 'at DateTime, kind String, who String')
+"""
+ROWS = "at,kind,who\n2026-03-01 10:00:00,view_item,v1\n2026-03-01 10:01:00,add_to_cart,v1\n2026-03-01 10:02:00,purchase,v2\nyesterday,click,v1\n"
+HOLDS_A_STORE = """
+import sys, time
+from sinks.clickhouse import connect
+client = connect(sys.argv[1])
+client.command("CREATE DATABASE IF NOT EXISTS ebbtide")
+open(sys.argv[2], "w").close()
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def ebbtide(tmp_path):
+    """Run a command in an empty folder: exit code, standard output, standard error."""
+
+    def run(*arguments, **variables):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("EBBTIDE_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "agents", *map(str, arguments)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={**kept, "COLUMNS": "200", **variables},
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data folder and a folder of mappings."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "clicks.csv").write_text(ROWS)
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings" / "clicks.sql").write_text(MAPPING)
+    return tmp_path / "data"
+
+
+def the_json(done):
+    """What a program reads: one line and nothing else."""
+    code, out, said = done
+    assert code == 0, said
+    assert out.endswith("\n")
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+def test_a_replay_can_be_looked_into_afterwards(ebbtide, data):
+    """Without a store being named both mean the folder ebbtide-data."""
+    done = the_json(ebbtide("replay", data, "--map", "mappings", "--json"))
+    found = the_json(ebbtide("sql", "SELECT visitor_id, status FROM sessions_now ORDER BY visitor_id", "--json"))
+
+    assert done["fates"] == {"applied": 3, "duplicate": 0, "rejected": 1, "too_late": 0}
+    assert (done["tables"]["sessions"], done["tables"]["dead_letters"]) == (2, 1)
+    assert found == [{"visitor_id": "v1", "status": "abandoned"}, {"visitor_id": "v2", "status": "converted"}]
+
+
+def test_people_are_shown_tables_and_nothing_of_it_is_on_the_way(ebbtide, data):
+    code, out, said = ebbtide("replay", data / "clicks.csv", "--map", "mappings", "--clickhouse", f"chdb://{data.parent / 'store'}")
+    shown, looked = ebbtide("sql", "SELECT status, n_events FROM sessions_now", "--clickhouse", "chdb://store")[1:]
+
+    assert code == 0, said
+    assert "applied" in out
+    assert "abandoned" in shown
+    assert looked == "note: 2 rows\n"
+
+
+def test_a_look_shows_rows_and_counts_and_writes_nothing(ebbtide, data):
+    said = the_json(ebbtide("replay", "--map", data.parent / "mappings", "--check", "--json", data))
+    _, shown, _ = ebbtide("replay", "--map", "mappings", "--check", data)
+
+    assert said["events"] == {"clickstream": {"add_to_cart": 1, "purchase": 1, "view_item": 1}}
+    assert said["first"]["clickstream"][0]["visitor_id"] == "v1"
+    assert said["rejects"] == {"undecodable": 1}
+    assert "add_to_cart" in shown
+    assert not (data.parent / "ebbtide-data").exists()
+
+
+def test_the_data_folder_is_where_one_stands_if_none_is_named(ebbtide, data):
+    (data.parent / "clicks.csv").write_text(ROWS)
+
+    assert the_json(ebbtide("replay", "--map", "mappings", "--check", "--json"))["events"]
+
+
+def test_a_mapping_sees_no_file_that_was_not_named(ebbtide, data):
+    (data / "other.csv").write_text(ROWS)
+
+    code, _, said = ebbtide("replay", data / "other.csv", "--map", "mappings", "--check")
+
+    assert code == 1
+    assert "clicks.sql: clicks.csv: " in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay",),
+        ("replay", "x", "--until", "tomorrow"),
+        ("sql",),
+        ("sql", "SELECT 1", "--clickhouse", "mysql://x"),
+        ("feed", "--to", "somewhere"),
+        ("feed", "--from", "tomorrow"),
+        ("no-such-command",),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(ebbtide, arguments):
+    code, out, said = ebbtide(*arguments)
+
+    assert (code, out) == (2, "")
+    assert said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("replay", "none.ndjson"), "none.ndjson: there is no such file or folder"),
+        (("replay", "--map", "none", "."), "there is no folder none"),
+        (("sql", "SELECT 1"), "there is no embedded store in ebbtide-data"),
+        (("sql", "SELECT 1", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
+        (("migrate", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
+        (("sql", "SELECT 1", "--settings", "none.toml"), "none.toml cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_the_world_is_one_message_and_exit_code_1(ebbtide, arguments, told):
+    code, out, said = ebbtide(*arguments)
+
+    assert (code, out) == (1, "")
+    assert told in said
+    assert "Traceback" not in said
+
+
+def test_wrong_settings_are_said_all_at_once(ebbtide):
+    code, out, said = ebbtide("sql", "SELECT 1", EBBTIDE_KAFKA__PARTITIONS="0", EBBTIDE_KAKFA__BOOTSTRAP="x")
+
+    assert (code, out) == (1, "")
+    assert "kafka.partitions" in said
+    assert "EBBTIDE_KAKFA__BOOTSTRAP: there is no such variable; the nearest is EBBTIDE_KAFKA__BOOTSTRAP" in said
+
+
+def test_sql_changes_nothing(ebbtide, data):
+    ebbtide("replay", data, "--map", "mappings", "--json")
+
+    code, out, said = ebbtide("sql", "DROP TABLE sessions")
+
+    assert (code, out) == (1, "")
+    assert "DROP is not allowed here" in said
+
+
+def test_sql_says_what_json_does_not_know_as_null(ebbtide, data):
+    ebbtide("replay", data, "--map", "mappings", "--json")
+
+    found = the_json(ebbtide("sql", "SELECT nan AS a, inf AS b, 1.5 AS c, toDateTime64('2026-03-01', 3, 'UTC') AS d", "--json"))
+
+    assert found == [{"a": None, "b": None, "c": 1.5, "d": "2026-03-01T00:00:00Z"}]
+
+
+def test_migrations_are_shown_and_applied(ebbtide):
+    store = ("--clickhouse", "chdb://store", "--json")
+    before = the_json(ebbtide("migrate", "--dry-run", *store))
+    applied = the_json(ebbtide("migrate", *store))
+    after = the_json(ebbtide("migrate", "--dry-run", *store))
+
+    assert before["pending"][0] == "0001_sessions"
+    assert before["applied"] == []
+    assert applied == {"applied": before["pending"], "pending": []}
+    assert after == {"applied": [], "pending": []}
+
+
+def test_a_store_that_another_process_has_open_is_said_so(ebbtide, tmp_path):
+    store, is_open = tmp_path / "store", tmp_path / "open"
+    holder = ChildProcess([sys.executable, "-c", HOLDS_A_STORE, f"chdb://{store}", str(is_open)])
+    try:
+        until = time.monotonic() + 60
+        while not is_open.exists():
+            assert time.monotonic() < until, holder.printed()
+            assert holder.exit_code is None, holder.printed()
+            time.sleep(0.1)
+        code, out, said = ebbtide("sql", "SELECT 1", "--clickhouse", f"chdb://{store}")
+    finally:
+        holder.kill()
+
+    assert (code, out) == (1, "")
+    assert "is in use: process" in said
+
+
+def test_a_feed_into_a_folder_can_be_replayed(ebbtide):
+    fed = the_json(ebbtide("feed", "--seed", "3", "--events", "3000", "--to", "shop", "--json"))
+    done = the_json(ebbtide("replay", "shop", "--json"))
+
+    assert fed["events"] == 3_000
+    assert sum(done["fates"].values()) == 3_000
+    assert done["fates"]["rejected"] == done["fates"]["too_late"] == 0
+    assert done["tables"]["sessions"] > 0
+
+
+def test_an_interrupted_replay_leaves_no_process_behind(tmp_path, data):
+    numbers = "SELECT 'clickstream' AS family, 's' AS site, toDateTime(number) AS event_at, 'click' AS event_type, number AS visitor_id FROM numbers(100000000)"
+    (data.parent / "mappings" / "clicks.sql").write_text(numbers)
+    command = [sys.executable, "-m", "agents", "replay", str(data), "--map", "mappings", "--clickhouse", "chdb://store"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until = time.monotonic() + 60
+    while not (engines := children.read_text().split()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "stopped" in said
+    assert not any(Path(f"/proc/{engine}").exists() for engine in engines)
+
+
+def test_a_frame_too_wide_for_the_terminal_is_shown_row_by_row(capsys):
+    import polars as pl
+
+    terminal.print_frame(pl.DataFrame({f"column_{n}": ["some text", None] for n in range(12)}))
+
+    shown = capsys.readouterr().out
+    assert "row 2" in shown
+    assert "column_11" in shown
+    assert "null" in shown
