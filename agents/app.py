@@ -19,7 +19,7 @@ from faust.types import TP
 
 from agents import topics
 from agents.checkpoints import KafkaCheckpoints
-from agents.defects import or_end
+from agents.defects import end_process, or_end
 from agents.folding import Folding, Outputs
 from agents.log_reader import LogReader
 from agents.producer import Producer
@@ -28,7 +28,7 @@ from agents.runs import Run, RunSchema
 from agents.shell import Shell
 from agents.sinking import Sinking, Writer
 from agents.stages import ShellSettings, Stage, Work
-from agents.takeover import Input
+from agents.takeover import Input, PositionRefused
 from agents.topics import Cluster, Topic, look_at, make_topics
 from agents.transport import RunConsumer, build_transport, faust_settings, running
 
@@ -258,8 +258,15 @@ class TakeOvers:
 
     async def _take_over(self, shell: Shell, generation: int) -> None:
         try:
-            await or_end(shell.take_over())
+            await or_end(self._taken_over(shell))
             if self._resumed == self._group.generation == generation:  # the others went ahead
                 await self._group.perform_seek(shell.positions().keys())
         finally:
             self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    @staticmethod
+    async def _taken_over(shell: Shell) -> None:
+        try:
+            await shell.take_over()
+        except PositionRefused as refused:
+            end_process(refused.with_traceback(None))  # no defect: a person must decide, and the message says between what

@@ -25,9 +25,6 @@ from pipeline.decode import Records
 from pipeline.frames import DEAD_LETTERS, TABLES
 from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
 
-FATES = ("applied", "duplicate", "rejected", "too_late")
-"""Every record is exactly one of these."""
-
 
 @dataclass(frozen=True)
 class Outputs:
@@ -96,7 +93,7 @@ class Folding:
 
     @property
     def fates(self) -> dict[int, dict[str, int]]:
-        """Partition -> fate -> records, since the stage began, of the partitions held."""
+        """Partition -> fate -> records, since the stage began, of the partitions held; `n_late` counts within applied."""
         return {partition: dict(held.fates) for partition, held in self._held.items()}
 
     @property
@@ -192,7 +189,7 @@ class Folding:
         assert read == counted, f"stage {self._stage.name} read {read} records and accounts for {counted}"
         for partition, n_late in fates.select("partition", "n_late").rows():
             kept = self._held[partition].fates
-            kept["late"] = kept.get("late", 0) + n_late
+            kept["n_late"] = kept.get("n_late", 0) + n_late
         self.progress.events += sum(read.values())
 
     def _emit(self, tables: Mapping[str, Mapping[int, pl.DataFrame]]) -> None:

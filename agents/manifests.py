@@ -32,7 +32,7 @@ class Standing:
     highest_version: int = 0
     """Highest version stamped or received."""
     fates: Mapping[str, int] = field(default_factory=dict)
-    """What became of the records up to the position: fate -> how many, since the stage began."""
+    """What became of the records up to the position: fate -> how many, since the stage began; `n_late` counts within applied."""
     fences: tuple["Fence", ...] = ()
     """Of the sink: the newest epoch of every source, as told up to the position."""
 

@@ -20,11 +20,10 @@ from agents.replayed_events import PARTITION, Batch, Judge, letters, unparsed
 from pipeline.checks import Bounds
 from pipeline.events import POSITION, event_schema
 from pipeline.fold import Step
-from pipeline.frames import WATERMARKS
+from pipeline.frames import FATE_NAMES, WATERMARKS
 
 STEP_ROWS = 50_000
 """Rows of one step, about."""
-FATES = ("applied", "duplicate", "rejected", "too_late")
 EVERY_WAIT = timedelta(days=3_650)
 """Longer than anything waits."""
 END, LAST = "end", "last"
@@ -88,10 +87,10 @@ class Replayed:
 
     def summary(self) -> dict[str, object]:
         """It as JSON."""
-        read = sum(self.fates[fate] for fate in FATES)
+        read = sum(self.fates[fate] for fate in FATE_NAMES)
         return {
             "tables": self.tables,
-            "fates": {fate: self.fates[fate] for fate in FATES},
+            "fates": {fate: self.fates[fate] for fate in FATE_NAMES},
             "rejects": dict(self.reasons),
             "unused": dict(self.unused),
             "after_until": self.n_after,

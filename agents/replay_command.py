@@ -11,11 +11,12 @@ from agents import terminal
 from agents.input_files import file_plans, input_files
 from agents.mapping import MappingWrong, Plan, plans, read_mappings
 from agents.mapping_engine import MappingEngine, Seen
-from agents.replay import FATES, Replay, Replayed, Told, Until
+from agents.replay import Replay, Replayed, Told, Until
 from agents.replay_look import Look, looked_at
 from agents.replay_store import ReplayStore
 from agents.settings import Settings
 from pipeline.checks import Bounds
+from pipeline.frames import FATE_NAMES
 from pipeline.sessions import SessionsFold
 from sinks.clickhouse import ClickHouse
 
@@ -110,7 +111,7 @@ def show(done: Replayed) -> None:
     """Tell people what came of it."""
     console = terminal.told()
     console.print(terminal.counts("table", done.tables))
-    console.print(terminal.counts("fate", {fate: done.fates[fate] for fate in FATES}))
+    console.print(terminal.counts("fate", {fate: done.fates[fate] for fate in FATE_NAMES}))
     if done.reasons:
         console.print(terminal.counts("rejected because", dict(done.reasons)))
     console.print(f"{done.seconds:.1f} s")

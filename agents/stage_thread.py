@@ -34,14 +34,17 @@ class StageThread:
         self._asked.put(None)
 
     def _run(self) -> None:
-        while (asked := self._asked.get()) is not None:
-            done, work = asked
-            if not done.set_running_or_notify_cancel():
-                continue
+        while self._do_next():
+            pass
+
+    def _do_next(self) -> bool:
+        asked = self._asked.get()
+        if asked is None:
+            return False
+        done, work = asked
+        if done.set_running_or_notify_cancel():
             try:
-                result = work()
+                done.set_result(work())
             except BaseException as error:  # noqa: BLE001 - a panic of a native library is no Exception; it is the caller's
                 done.set_exception(error)
-            else:
-                done.set_result(result)
-            del done, work, asked  # nothing of the last step is kept while it sleeps
+        return True

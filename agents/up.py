@@ -22,15 +22,16 @@ from typing import Any
 from agents import terminal
 from agents.child_process import ChildProcess
 from agents.embedded_broker import Broker, embedded_broker
-from agents.folding import FATES
 from agents.live_view import LiveView
 from agents.settings import Settings
 from agents.worker import DRAIN_S, assemble, stop_asked
-from pipeline.frames import TABLES
+from pipeline.frames import FATE_NAMES, TABLES
 from sinks.clickhouse import ClickHouse
 
 BEGINS_AGO = timedelta(days=7)
 """Simulated time begins so long ago: it must not overtake the wall clock in a demo."""
+STORE = "clickhouse"
+"""Folder of the tables, below the one that is kept."""
 SETTLE_S = 20.0
 """How long a stop waits until all that was fed has been folded and written."""
 
@@ -100,7 +101,7 @@ def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) ->
     """The settings, with what is embedded in the place of what they name."""
     sections = {
         "kafka": {"bootstrap": broker.bootstrap, "librdkafka": {}, "schema_registry_url": None, "replication": 1},
-        "clickhouse": {"dsn": f"chdb://{folder / 'clickhouse'}", "batch_age_s": min(settings.clickhouse.batch_age_s, 1.0)},
+        "clickhouse": {"dsn": f"chdb://{folder / STORE}", "batch_age_s": min(settings.clickhouse.batch_age_s, 1.0)},
         "store": {"events": True},
         "worker": {"time_speed": speed},
     }
@@ -165,7 +166,7 @@ async def _stopped(feed: ChildProcess, for_s: float | None) -> str:
 
 def _total(fates: Mapping[int, Mapping[str, int]]) -> dict[str, int]:
     """Fate -> records of all partitions; every fate is named."""
-    return {fate: sum(of_partition.get(fate, 0) for of_partition in fates.values()) for fate in FATES}
+    return {fate: sum(of_partition.get(fate, 0) for of_partition in fates.values()) for fate in FATE_NAMES}
 
 
 def _rows(settings: Settings) -> dict[str, int]:
@@ -180,6 +181,5 @@ def show(summary: Summary) -> None:
     console.print(terminal.counts("records", summary.fates))
     console.print(f"{summary.events_per_s:,.0f} events/s; {summary.seconds:.0f} s in all")
     if summary.data_dir is not None:
-        console.print(
-            f"tables kept: ebbtide sql --clickhouse chdb://{Path(summary.data_dir) / 'clickhouse'} 'SELECT * FROM sessions_now LIMIT 3'"
-        )
+        store = Path(summary.data_dir) / STORE
+        console.print(f"the tables are kept; look into them with: ebbtide sql --clickhouse chdb://{store} '...'")

@@ -339,6 +339,9 @@ TABLES: dict[str, Table] = {
 WATERMARKS = schema({"partition": pl.Int32, "watermark": TIME})
 """How far event time has come, a row a partition; null: nothing read yet."""
 
+FATE_NAMES = ("applied", "duplicate", "rejected", "too_late")
+"""Every record is exactly one of these."""
+
 FATES = schema({"partition": pl.Int32, "fate": pl.String, "n": pl.Int64, "n_late": pl.Int64})
 """What became of the records of a batch: applied, duplicate, rejected, too_late; n_late counts within applied."""
 

@@ -14,9 +14,11 @@ def texts(octets: pl.Series) -> pl.Series:
     try:
         return octets.cast(pl.String)
     except ComputeError:
-        is_wrong = np.zeros(len(octets), np.bool_)
-        is_wrong[misread(octets)] = True
-        return octets.to_frame().select(pl.when(~pl.Series(is_wrong)).then(pl.col(octets.name)).cast(pl.String)).to_series()
+        is_text = octets.is_not_null().to_numpy().copy()
+        is_text[misread(octets)] = False
+        # The cast looks behind nulls as well: first put sound bytes there.
+        sound = pl.when(pl.Series(is_text)).then(pl.col(octets.name)).otherwise(pl.lit(b"")).cast(pl.String)
+        return octets.to_frame().select(pl.when(pl.Series(is_text)).then(sound).alias(octets.name)).to_series()
 
 
 def misread(octets: pl.Series, first: int = 0) -> NDArray[np.int64]:

@@ -44,7 +44,9 @@ def decode(records):
     ).with_columns(pl.col("record_at").cast(TIME))
     texts = pl.Series([text(payload) for payload in records.values], dtype=pl.String)
     fields = pl.lit(texts).str.split_exact("|", 2).struct.rename_fields(["visitor_id", "event", "ms"])
-    read = raw.with_columns(fields.alias("fields")).unnest("fields").with_columns(pl.col("event", "ms").cast(pl.Int64, strict=False))
+    read = (
+        raw.with_columns(fields.alias("fields")).unnest("fields").with_columns(pl.col("event", "ms").cast(pl.Int64, strict=False))
+    )
     is_good = pl.col("ms").is_not_null()
     events = read.filter(is_good).with_columns(pl.col("ms").cast(TIME).alias("event_at")).select(*EVENTS)
     reasons = {"reason": "undecodable", "detail": "no event"}
@@ -107,9 +109,7 @@ class CountingFold:
                 pl.col("is_fresh").any(),
             )
         )
-        silent = pl.Series(of_partitions(after, counts["partition"].to_numpy())) > (
-            (counts["last_at"] + self.gap).dt.epoch("ms")
-        )
+        silent = pl.Series(of_partitions(after, counts["partition"].to_numpy())) > ((counts["last_at"] + self.gap).dt.epoch("ms"))
         counts = counts.with_columns(silent.alias("now_silent"))
         told = counts.filter(pl.col("is_fresh") | (pl.col("is_silent") != pl.col("now_silent")))
         rows = told.select(
@@ -128,7 +128,9 @@ class CountingFold:
             "partition", "offset", pl.lit("too_late").alias("reason"), pl.lit("behind the watermark").alias("detail")
         )
         kept = counts.with_columns(pl.col("now_silent").alias("is_silent")).select(*COUNTS)
-        return Step(replace(state, counts=kept), {"sessions": SESSIONS.conform(rows)}, refused.match_to_schema(REFUSED), fates, after)
+        return Step(
+            replace(state, counts=kept), {"sessions": SESSIONS.conform(rows)}, refused.match_to_schema(REFUSED), fates, after
+        )
 
 
 def _fates(events, fate):

@@ -1,6 +1,6 @@
 """A worker with the counting fold in a process of its own, for tests that kill it. Its sink appends rows to a file.
 
-    python -m tests.counting_worker BOOTSTRAP PREFIX FILE
+python -m tests.counting_worker BOOTSTRAP PREFIX FILE
 """
 
 import asyncio
@@ -30,7 +30,9 @@ class FileWriter:
 
 async def work(bootstrap, prefix, path):
     kafka = Connection(bootstrap, prefix)
-    worker = build_app(kafka, ShellSettings(checkpoint_s=0.3, linger_s=0.05), [counting_stage(f"{prefix}.clicks")], FileWriter(path))
+    worker = build_app(
+        kafka, ShellSettings(checkpoint_s=0.3, linger_s=0.05), [counting_stage(f"{prefix}.clicks")], FileWriter(path)
+    )
     async with worker.running():
         await asyncio.Event().wait()
 

@@ -77,7 +77,7 @@ def counted(worker, stage="counts"):
 
 async def until(condition, timeout_s=60.0):
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.02)
 
 

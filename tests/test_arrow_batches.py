@@ -21,7 +21,9 @@ def noise(rows, size):
 
 
 def test_rows_are_read_back_with_their_version():
-    rows = SESSIONS.conform(pl.DataFrame({"partition": [3, 3], "visitor_id": ["ann", "bob"], "steps": [["cart"], []]})).drop("partition")
+    rows = SESSIONS.conform(pl.DataFrame({"partition": [3, 3], "visitor_id": ["ann", "bob"], "steps": [["cart"], []]})).drop(
+        "partition"
+    )
 
     assert_frame_equal(read_back(messages(rows, ABOUT)), rows.with_columns(pl.lit(99, dtype=pl.Int64).alias("version")))
 

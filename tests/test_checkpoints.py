@@ -104,7 +104,7 @@ def test_state_that_is_not_as_it_was_written_is_refused(checkpoints, log):
     manifest = best(checkpoints)
     del log.partitions["chunks", 1][1]
 
-    with pytest.raises(StateUnreadable, match="chunks-1: the state of epoch 0 cannot be read back; missing: .*0/0/1"):
+    with pytest.raises(StateUnreadable, match=r"chunks-1: the state of epoch 0 cannot be read back; missing: .*0/0/1"):
         checkpoints.load(1, manifest)
 
 

@@ -25,7 +25,13 @@ def letter(**fields):
 def test_a_dead_letter_says_where_it_lay_and_why_and_keeps_its_bytes():
     found = letter(schema_id=7, key=b"ann")
 
-    assert (found["cluster_id"], found["topic"], found["partition"], found["offset"], found["row"]) == ("cluster", "clickstream", 3, 41, 0)
+    assert (found["cluster_id"], found["topic"], found["partition"], found["offset"], found["row"]) == (
+        "cluster",
+        "clickstream",
+        3,
+        41,
+        0,
+    )
     assert (found["stage"], found["family"], found["reason"], found["schema_id"]) == ("sessions", "clickstream", "undecodable", 7)
     assert (found["key"], found["payload"], found["received_at"]) == ("ann", b"\xff", AT)
     assert (found["site"], found["replayed_at"], found["is_deleted"]) == ("", None, 0)

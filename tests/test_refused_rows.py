@@ -10,7 +10,9 @@ from sinks.columns import conformed, sifted
 from sinks.writer import Refused
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
-ROWS = pa.table({"site": ["shop", "shop"], "visitor_id": ["ann", "bob"], "ended_at": [None, NOW], "version": pa.array([7, 8], pa.int64())})
+ROWS = pa.table(
+    {"site": ["shop", "shop"], "visitor_id": ["ann", "bob"], "ended_at": [None, NOW], "version": pa.array([7, 8], pa.int64())}
+)
 REFUSED = Refused("sessions", ROWS, "a time is missing")
 
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -21,6 +21,7 @@ def as_text(octets):
         return None
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.binary(max_size=4) | st.text(st.characters(codec="utf-8"), max_size=30).map(str.encode), max_size=200))
 def test_what_is_no_utf8_is_null(values):
     octets = pl.Series("said", values, pl.Binary)

@@ -95,7 +95,9 @@ def test_a_broker_that_tells_too_low_an_end_is_not_a_log_made_anew(log):
     """The embedded one tells the beginning of the last batch, and 1."""
     kept_at(log, 19)
     bounds = log.bounds
-    log.bounds = lambda topic, partition: replace(bounds(topic, partition), end=11) if topic == "clicks" else bounds(topic, partition)
+    log.bounds = lambda topic, partition: (
+        replace(bounds(topic, partition), end=11) if topic == "clicks" else bounds(topic, partition)
+    )
 
     assert position_after(taking_over(log)) == 19
 

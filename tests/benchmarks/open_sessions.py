@@ -17,7 +17,8 @@ from pipeline import frames
 from pipeline.events import POSITION, event_schema
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
-from tests.benchmarks.runs_apart import say, told
+from tests.benchmarks.clicks import clicks
+from tests.benchmarks.runs_apart import peak_bytes, say, told
 
 RULES = SessionRules()
 BEGAN_MS = 1_767_600_000_000
@@ -27,6 +28,8 @@ EVENTS, HITS, NEW = 20_000, 3, 134
 """Of a step; of each session that it touches; sessions that begin in it."""
 PRELOADED = 100_000
 """Sessions that begin in one step before anything is measured."""
+RENEWED, RENEWED_BELOW = 3, 100_000
+"""After so many steps a state of less than so many sessions is made anew: hit again and again, they would soon have more clicks to look back at."""
 TYPES = {"page_view": 0.5, "view_item": 0.3, "click": 0.17, "add_to_cart": 0.03}
 PAGES = pl.Series([f"/shoes/{number}" for number in range(1_000)])
 HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
@@ -101,36 +104,41 @@ class Shop:
         self.at_ms += timedelta(minutes=10) // timedelta(milliseconds=1)
         return self.step(self.next_batch())
 
-    def bytes_a_session(self):
-        """Frame -> Arrow bytes an open session, as a checkpoint takes them and in memory; ids of events and counts apart."""
-        frames_of = self.state.snapshot(0)
-        n = self.state.n_open
-        arrow = {name: frame.to_arrow(compat_level=pl.CompatLevel.oldest()).nbytes / n for name, frame in frames_of.items()}
-        memory = {name: frame.estimated_size() / n for name, frame in frames_of.items()}
-        return n, arrow, memory
+
+def bytes_a_session(state, n):
+    """Frame -> rows, Arrow bytes as a checkpoint takes them, and bytes in memory, all a session."""
+    kept = state.snapshot(0)
+    arrow = {name: frame.to_arrow(compat_level=pl.CompatLevel.oldest()).nbytes / n for name, frame in kept.items()}
+    return {name: (frame.height / n, arrow[name], frame.estimated_size() / n) for name, frame in kept.items()}
 
 
-def measured(sizes, rounds, steps):
+def simulated(n):
+    """The state after so many events of the simulated shop, whose visitors do whatever visitors do; and how many sessions it holds."""
+    position = [pl.lit(0, pl.Int32).alias("partition"), pl.int_range(pl.len(), dtype=pl.Int64).alias("offset"), "record_at"]
+    events = clicks(n).select(*event_schema("clickstream"), *position)
+    fold, watermarks = SessionsFold(RULES), frames.WATERMARKS.to_frame()
+    state = fold.empty()
+    for batch in events.iter_slices(EVENTS):
+        done = fold.step(state, batch, watermarks)
+        state, watermarks = done.state, done.watermarks
+    return state, state.parts.height
+
+
+def measured(sizes, rounds, steps, n_simulated):
     shops = [Shop(n) for n in sizes]
     took = [[[] for _ in range(rounds)] for _ in shops]
-    for round_ in range(rounds):
-        for _ in range(steps):
-            batches = [shop.next_batch() for shop in shops]
-            for place, (shop, batch) in enumerate(zip(shops, batches, strict=True)):
-                took[place][round_].append(shop.step(batch))
-    n_open, arrow, memory = shops[-1].bytes_a_session()
-    return {
-        "events": EVENTS,
-        "took": took,
-        "sweep_s": [shop.sweep()[0] for shop in shops],
-        "n_open": n_open,
-        "arrow": arrow,
-        "memory": memory,
-        "n_ids": len(shops[-1].state.ids),
-        "id_bytes": shops[-1].state.ids.n_bytes / len(shops[-1].state.ids),
-    }
+    for step in range(rounds * steps):
+        shops = [Shop(n) if n < RENEWED_BELOW and step % RENEWED == 0 else shop for n, shop in zip(sizes, shops, strict=True)]
+        batches = [shop.next_batch() for shop in shops]
+        for of_size, shop, batch in zip(took, shops, batches, strict=True):
+            of_size[step // steps].append(shop.step(batch))
+    largest = shops[-1].state
+    found = {"events": EVENTS, "took": took, "n_open": largest.n_open, "kept": bytes_a_session(largest, largest.n_open)}
+    found |= {"sweep_s": [shop.sweep()[0] for shop in shops], "peak_bytes_then": peak_bytes()}
+    del shops, largest
+    state, n = simulated(n_simulated)
+    return {**found, "n_simulated": n, "kept_simulated": bytes_a_session(state, n)}
 
 
 if __name__ == "__main__":
-    asked = told()
-    say(**measured(asked["sizes"], asked["rounds"], asked["steps"]))
+    say(**measured(**told()))

@@ -11,17 +11,17 @@ MIB = 1 << 20
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *notes: str) -> None:
     """Print a table: words to the left, numbers to the right."""
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    table = Table(title=title, title_justify="left")
     lines = [[cell(value) for value in row] for row in rows]
     for place, name in enumerate(columns):
         table.add_column(name, justify="right" if place else "left")
     for line in lines:
         table.add_row(*line)
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    table.caption = "\n".join([*notes, f"load average {load} on {os.cpu_count()} cores"])
-    console = Console(width=120, highlight=False)
+    console = Console(width=140, highlight=False)
     console.print()
-    console.print(table)
+    for shown in (table, *notes, f"load average {load} on {os.cpu_count()} cores"):
+        console.print(shown)
 
 
 def cell(value: object) -> str:

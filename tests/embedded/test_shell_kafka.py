@@ -158,7 +158,9 @@ class Crew:
         """Send a signal to a worker; not to the shell that guards it."""
         guard = self._workers[name]._guard.pid
         children = Path(f"/proc/{guard}/task/{guard}/children").read_text().split()
-        (worker,) = [int(pid) for pid in children if b"counting_worker" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0", 5)[2]]
+        (worker,) = [
+            int(pid) for pid in children if b"counting_worker" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0", 5)[2]
+        ]
         os.kill(worker, number)
 
     def _file(self, name):
@@ -214,7 +216,7 @@ def test_workers_that_join_freeze_wake_leave_and_die_lose_nothing_and_double_not
     dice = random.Random(3)
     with Crew(broker, tmp_path) as crew:
         crew.hire()
-        crew.until(lambda: crew.rows())
+        crew.until(crew.rows)
         for _ in range(4):
             second = crew.hire()
             time.sleep(dice.uniform(4, 12))

@@ -213,19 +213,22 @@ def test_neither_neighbours_nor_batches_change_a_record(topic, random):
 layouts = st.lists(
     st.tuples(st.sampled_from(["string", "int", "long", "double", "boolean"]), st.booleans()), min_size=1, max_size=7
 ).map(lambda fields: tuple(Place(f"f{number}", kind, null, is_time=False) for number, (kind, null) in enumerate(fields)))
+tokens = st.sampled_from([b"\x80" * 7, b"\xff" * 8, b"\x81" * 9, b"\x80" * 8 + b"\1", b"\xfe" * 7 + b"\1", b"\x28" + b"x" * 20])
 octets = st.sampled_from([0, 0, 0, 1, 2, 2, 2, 3, 4, 6, 12, 0x7F, 0x80, 0x81, 0xC3, 0xA9, 0xFE, 0xFF]) | st.integers(0, 255)
+
+datums = st.lists(octets.map(lambda octet: bytes([octet])) | tokens, max_size=24).map(b"".join)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(layouts, st.lists(st.lists(octets, max_size=24).map(bytes), min_size=1, max_size=20))
-def test_what_is_read_at_once_is_what_is_read_alone(places, datums):
-    body = Body(datums)
+@given(layouts, st.lists(datums, min_size=1, max_size=20))
+def test_what_is_read_at_once_is_what_is_read_alone(places, values):
+    body = Body(values)
 
     found = columns(body, body.starts, body.ends, places)
 
     plain = single_datums.plain_schema(places)
     lists = {name: None if series is None else series.to_list() for name, series in found.series.items()}
-    for row, datum in enumerate(datums):
+    for row, datum in enumerate(values):
         alone = single_datums.read(datum, plain, places)
         if not found.marked[row]:
             at_once = {name: None if values is None else values[row] for name, values in lists.items()}
@@ -260,3 +263,12 @@ def test_a_cut_datum_does_not_borrow_from_its_neighbour(family):
 
         assert decoded.events["offset"].to_list() == [100, 103]
         assert decoded.rejects["payload"].to_list() == [sound[:cut], rest]
+
+
+def test_a_varint_of_nine_bytes_is_not_cut_at_the_eighth():
+    places = (Place("n", "long", is_nullable=False, is_time=False), Place("b", "boolean", is_nullable=False, is_time=False))
+    body = Body([b"\x80" * 8 + b"\1", b"\x80" * 8 + b"\1\1", b"\x80" * 7 + b"\1\1"])
+
+    found = columns(body, body.starts, body.ends, places)
+
+    assert found.marked.tolist() == [True, True, False]

@@ -1,0 +1,123 @@
+"""`ebbtide up` as a person meets it: in a terminal, within a minute; and as a program calls it."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pyte
+import pytest
+
+pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("up")]
+
+ROWS, COLUMNS = 46, 130
+COMMAND = [sys.executable, "-m", "agents", "up"]
+ENVIRONMENT = {**os.environ, "TERM": "xterm-256color", "PYTHONSAFEPATH": "1"}
+WITHIN_S = 60.0
+
+
+class Terminal:
+    """A terminal that somebody looks at."""
+
+    def __init__(self, command):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self._screen)
+        self._ours = ours
+        self.process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=ENVIRONMENT, start_new_session=True
+        )
+        os.close(theirs)
+
+    def read(self, for_s):
+        """Take what is printed for a while."""
+        until = time.monotonic() + for_s
+        while (left := until - time.monotonic()) > 0 and self._ours in select.select([self._ours], [], [], left)[0]:
+            try:
+                self._stream.feed(os.read(self._ours, 65_536))
+            except OSError:  # the other side is closed
+                return
+
+    @property
+    def text(self):
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def wait_for(self, pattern, within_s):
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            self.read(0.5)
+            if found := re.search(pattern, self.text):
+                return found
+            assert self.process.poll() is None, f"it ended with {self.process.poll()}:\n{self.text}"
+        msg = f"no {pattern} within {within_s:.0f} s:\n{self.text}"
+        raise AssertionError(msg)
+
+    def press_ctrl_c(self):
+        os.write(self._ours, b"\x03")
+        os.killpg(self.process.pid, 2)
+
+    def end(self, within_s):
+        until = time.monotonic() + within_s
+        while self.process.poll() is None and time.monotonic() < until:
+            self.read(0.2)
+        if self.process.poll() is None:
+            self.process.kill()
+            msg = f"still running after {within_s:.0f} s:\n{self.text}"
+            raise AssertionError(msg)
+        return self.process.returncode
+
+
+def test_a_session_and_an_abandonment_are_on_the_screen_within_a_minute():
+    begun = time.monotonic()
+    # Twice the default speed here, for a machine that runs other tests at the same time takes its time to start.
+    terminal = Terminal([*COMMAND, "--speed", "120", "--seed", "5"])
+    try:
+        sessions = terminal.wait_for(r"journey\s+shop", WITHIN_S)
+        abandoned = terminal.wait_for(r"(?m)^. *(\d{2}:\d{2}:\d{2}) +(atlantic|pacific) ", WITHIN_S - (time.monotonic() - begun))
+        assert sessions
+        assert abandoned
+        assert re.search(r"events/s +events +sessions +open +abandoned", terminal.text)
+        terminal.press_ctrl_c()
+        assert terminal.end(60) == 0
+    finally:
+        if terminal.process.poll() is None:
+            terminal.process.kill()
+
+
+def test_a_program_gets_one_line_of_json(tmp_path):
+    command = [
+        *COMMAND,
+        "--for",
+        "15s",
+        "--speed",
+        "600",
+        "--json",
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--picture",
+        str(tmp_path / "up.svg"),
+    ]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    summary = json.loads(line)
+    assert set(summary["tables"]) == {"sessions", "steps", "signals", "outcomes", "identities", "rollups", "dead_letters", "events"}
+    assert summary["tables"]["sessions"] > 0
+    assert summary["tables"]["outcomes"] > 0
+    assert summary["fates"]["applied"] == summary["tables"]["events"]
+    assert summary["fates"]["rejected"] == summary["tables"]["dead_letters"] == 0
+    assert summary["events_per_s"] > 0
+    assert (tmp_path / "up.svg").read_text().startswith("<svg")
+
+    asked = "SELECT count() AS n FROM sessions_now"
+    sql = [sys.executable, "-m", "agents", "sql", asked, "--json", "--clickhouse", f"chdb://{tmp_path / 'data' / 'clickhouse'}"]
+    found = subprocess.run(sql, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(found.stdout) == [{"n": summary["tables"]["sessions"]}]
