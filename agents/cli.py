@@ -9,40 +9,23 @@ import asyncio
 import logging
 import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
-import polars.selectors as cs
 import typer
-from confluent_kafka.admin import AdminClient
 from typer.core import TyperGroup
 
-from agents import logs, replay_command, terminal
-from agents.checking import checks
-from agents.feed import Fed, to_folder, to_kafka
-from agents.mishaps import MISHAPS, advice
-from agents.registry import open_registry
-from agents.replay import Until
+from agents import terminal
 from agents.settings import Settings
 from agents.settings_sources import load
 from agents.takeover import InputsFrom
-from agents.topics import Topic, look_at, make_topics
-from agents.up import Wishes
-from agents.up import show as show_summary
-from agents.up import up as run_everything
-from agents.worker import work
-from pipeline.simulator.simulator import Simulator
 from sinks.addresses import address
-from sinks.clickhouse import connect
-from sinks.migrate import apply
-from sinks.reader import Reader
+
+# ruff: noqa: PLC0415 - a command imports what it needs: all together take seconds, and whoever asks for help would wait for them
 
 FOLDER = Path("ebbtide-data")
 """The store of `replay` and `sql` where none is named: the engine in this process, below the folder one stands in."""
-FEED_STARTS_AT = datetime(2026, 1, 5, tzinfo=UTC)
-"""Simulated time at which events for files begin: the same seed gives the same files."""
 INTERRUPTED = 130
 
 SettingsFile = Annotated[
@@ -80,12 +63,16 @@ class _Commands(TyperGroup):
         logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs it raises as well
         try:
             return super().invoke(ctx)
-        except MISHAPS as mishap:
-            terminal.error(advice(mishap))
-            raise typer.Exit(1) from mishap
         except KeyboardInterrupt as stop:
             terminal.warning("stopped")
             raise typer.Exit(INTERRUPTED) from stop
+        except Exception as error:
+            from agents.mishaps import MISHAPS, advice
+
+            if not isinstance(error, MISHAPS):
+                raise
+            terminal.error(advice(error))
+            raise typer.Exit(1) from error
 
 
 main = typer.Typer(
@@ -117,6 +104,11 @@ def up(
 
     Nothing need be installed or running. The broker keeps its data in memory: a kill loses what only it held.
     """
+    from agents import logs
+    from agents.up import Wishes
+    from agents.up import show as show_summary
+    from agents.up import up as run_everything
+
     told = load(settings)
     wishes = Wishes(speed, _seconds(for_), data_dir, seed, picture, shows=not as_json)
     logs.begin(quiet=True)
@@ -139,6 +131,9 @@ def worker(
     settings: SettingsFile = None,
 ) -> None:
     """Read the clickstream, fold it, and write what there is to say into ClickHouse; until a signal."""
+    from agents import logs
+    from agents.worker import work
+
     logs.begin()
     asyncio.run(work(load(settings), inputs_from=inputs_from))
 
@@ -177,6 +172,9 @@ def replay(
 
     Without --clickhouse the tables are in the store of the settings, else in the folder ebbtide-data.
     """
+    from agents import replay_command
+    from agents.replay import Until
+
     if not paths and mappings is None:
         raise typer.BadParameter("name the files or folders to replay, or --map")
     try:
@@ -207,6 +205,11 @@ def sql(
     settings: SettingsFile = None,
 ) -> None:
     """Look into the store, embedded or server; nothing can be changed."""
+    import polars as pl
+    import polars.selectors as cs
+
+    from sinks.reader import Reader
+
     told = load(settings)
     with Reader(_dsn(told, clickhouse), told.clickhouse.database) as reader:
         found = reader.query(query)
@@ -227,6 +230,9 @@ def migrate(
     settings: SettingsFile = None,
 ) -> None:
     """Make the tables of ClickHouse what this version needs."""
+    from sinks.clickhouse import connect
+    from sinks.migrate import apply
+
     told = load(settings)
     client = connect(clickhouse or told.clickhouse.dsn)
     try:
@@ -245,6 +251,8 @@ def migrate(
 @main.command()
 def check(*, as_json: Json = False, settings: SettingsFile = None) -> None:
     """Say what is wrong with settings, broker, registry, ClickHouse and the keys of events, all at once."""
+    from agents.checking import checks
+
     found = checks(settings)
     if as_json:
         terminal.say_json({"ok": not any(each.is_wrong for each in found), "checks": [each.as_json() for each in found]})
@@ -269,15 +277,16 @@ def feed(
     settings: SettingsFile = None,
 ) -> None:
     """Send the clicks of simulated shops to Kafka, or write them into a folder with the truth beside them."""
-    told = load(settings)
+    from agents import feed_command
+
     start = None if starts is None else _time(starts)
-    if to == "kafka":
-        pace = speed if speed is not None or events is not None else 1.0
-        fed = _to_broker(told, Simulator(seed, start or _began(seed, events, pace)), events, pace)
-    elif events is None:
+    if to != "kafka" and events is None:
         raise typer.BadParameter("a folder needs --events")
+    told = load(settings)
+    if to == "kafka":
+        fed = feed_command.to_broker(told.kafka, seed, start, events, speed)
     else:
-        fed = to_folder(Simulator(seed, start or FEED_STARTS_AT), Path(to), n_events=events, progress=True)
+        fed = feed_command.into_folder(Path(to), seed, start, events or 0)
     if as_json:
         terminal.say_json({"events": fed.n, "seconds": round(fed.seconds, 3), "events_per_s": round(fed.per_s)})
     else:
@@ -292,32 +301,6 @@ def _time(text: str) -> datetime:
         message = f"{text!r} is no time like 2026-11-24T10:00:00Z"
         raise typer.BadParameter(message) from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _to_broker(told: Settings, simulator: Simulator, events: int | None, speed: float | None) -> Fed:
-    kafka = told.kafka
-    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap})
-    partitions = 1 if kafka.clickstream_topic in look_at(admin).partitions else kafka.partitions
-    make_topics(admin, [Topic.of_events(kafka.clickstream_topic, partitions)], replication=kafka.replication)
-    schema_id = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic).schema_id("clickstream")
-    return to_kafka(
-        simulator,
-        kafka.bootstrap,
-        kafka.clickstream_topic,
-        schema_id,
-        n_events=events,
-        speed=speed,
-        librdkafka=kafka.librdkafka,
-        progress=True,
-    )
-
-
-def _began(seed: int, events: int | None, speed: float | None) -> datetime:
-    """Now, or so long ago that the last event is about now: brokers refuse what comes from the future."""
-    now = datetime.now(UTC)
-    if events is None or speed is not None:
-        return now
-    return now - timedelta(days=1.2 * events / Simulator(seed, now).events_per_day, hours=1)
 
 
 def _dsn(told: Settings, option: str | None) -> str:

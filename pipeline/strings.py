@@ -10,7 +10,7 @@ _ONE_BY_ONE = 32
 
 
 def texts(octets: pl.Series) -> pl.Series:
-    """The strings that these bytes are; null where they are no UTF-8. (A cast that is not strict raises all the same.)"""
+    """The strings that these bytes are; null where they are no UTF-8. (A cast that is not strict raises all the same)."""
     try:
         return octets.cast(pl.String)
     except ComputeError:

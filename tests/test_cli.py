@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from agents import terminal
 from agents.child_process import ChildProcess
+from agents.cli import main
 
 MAPPING = """
 SELECT 'clickstream' AS family, 'shop' AS site, at AS event_at, kind AS event_type, who AS visitor_id
@@ -28,34 +32,56 @@ time.sleep(600)
 """
 
 
+def started(folder, *arguments):
+    """Run a command in this folder: exit code, standard output, standard error."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EBBTIDE_")}
+    command = [sys.executable, "-m", "agents", *map(str, arguments)]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, cwd=folder, env={**kept, "COLUMNS": "200"}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.fixture
 def ebbtide(tmp_path):
-    """Run a command in an empty folder: exit code, standard output, standard error."""
+    """Run a command in an empty folder."""
+    return partial(started, tmp_path)
 
-    def run(*arguments, **variables):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("EBBTIDE_")}
-        done = subprocess.run(
-            [sys.executable, "-m", "agents", *map(str, arguments)],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path,
-            env={**kept, "COLUMNS": "200", **variables},
-        )
-        return done.returncode, done.stdout, done.stderr
 
-    return run
+@pytest.fixture
+def called(tmp_path, monkeypatch):
+    """Call a command in this process, which needs no engine: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("EBBTIDE_")]:
+        monkeypatch.delenv(name)
+
+    def call(*arguments):
+        done = CliRunner().invoke(main, list(arguments))
+        return done.exit_code, done.stdout, done.stderr
+
+    return call
+
+
+def with_data(folder):
+    (folder / "data").mkdir()
+    (folder / "data" / "clicks.csv").write_text(ROWS)
+    (folder / "mappings").mkdir()
+    (folder / "mappings" / "clicks.sql").write_text(MAPPING)
+    return folder / "data"
 
 
 @pytest.fixture
 def data(tmp_path):
-    """A data folder and a folder of mappings."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "clicks.csv").write_text(ROWS)
-    (tmp_path / "mappings").mkdir()
-    (tmp_path / "mappings" / "clicks.sql").write_text(MAPPING)
-    return tmp_path / "data"
+    """A data folder, and a folder of mappings beside it."""
+    return with_data(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory):
+    """What a replay said, and commands where it was run."""
+    folder = tmp_path_factory.mktemp("replayed")
+    with_data(folder)
+    return the_json(started(folder, "replay", "data", "--map", "mappings", "--json")), partial(started, folder)
 
 
 def the_json(done):
@@ -67,9 +93,9 @@ def the_json(done):
     return json.loads(out)
 
 
-def test_a_replay_can_be_looked_into_afterwards(ebbtide, data):
+def test_a_replay_can_be_looked_into_afterwards(replayed):
     """Without a store being named both mean the folder ebbtide-data."""
-    done = the_json(ebbtide("replay", data, "--map", "mappings", "--json"))
+    done, ebbtide = replayed
     found = the_json(ebbtide("sql", "SELECT visitor_id, status FROM sessions_now ORDER BY visitor_id", "--json"))
 
     assert done["fates"] == {"applied": 3, "duplicate": 0, "rejected": 1, "too_late": 0}
@@ -125,8 +151,8 @@ def test_a_mapping_sees_no_file_that_was_not_named(ebbtide, data):
         ("no-such-command",),
     ],
 )
-def test_a_wrong_command_line_is_exit_code_2(ebbtide, arguments):
-    code, out, said = ebbtide(*arguments)
+def test_a_wrong_command_line_is_exit_code_2(called, arguments):
+    code, out, said = called(*arguments)
 
     assert (code, out) == (2, "")
     assert said
@@ -137,41 +163,40 @@ def test_a_wrong_command_line_is_exit_code_2(ebbtide, arguments):
     [
         (("replay", "none.ndjson"), "none.ndjson: there is no such file or folder"),
         (("replay", "--map", "none", "."), "there is no folder none"),
-        (("sql", "SELECT 1"), "there is no embedded store in ebbtide-data"),
+        (("sql", "SELECT 1"), "there is no embedded store in "),
         (("sql", "SELECT 1", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
         (("migrate", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
         (("sql", "SELECT 1", "--settings", "none.toml"), "none.toml cannot be read"),
     ],
 )
-def test_what_is_wrong_with_the_world_is_one_message_and_exit_code_1(ebbtide, arguments, told):
-    code, out, said = ebbtide(*arguments)
+def test_what_is_wrong_with_the_world_is_one_message_and_exit_code_1(called, arguments, told):
+    code, out, said = called(*arguments)
 
     assert (code, out) == (1, "")
     assert told in said
     assert "Traceback" not in said
 
 
-def test_wrong_settings_are_said_all_at_once(ebbtide):
-    code, out, said = ebbtide("sql", "SELECT 1", EBBTIDE_KAFKA__PARTITIONS="0", EBBTIDE_KAKFA__BOOTSTRAP="x")
+def test_wrong_settings_are_said_all_at_once(called, monkeypatch):
+    monkeypatch.setenv("EBBTIDE_KAFKA__PARTITIONS", "0")
+    monkeypatch.setenv("EBBTIDE_KAKFA__BOOTSTRAP", "x")
+
+    code, out, said = called("sql", "SELECT 1")
 
     assert (code, out) == (1, "")
     assert "kafka.partitions" in said
     assert "EBBTIDE_KAKFA__BOOTSTRAP: there is no such variable; the nearest is EBBTIDE_KAFKA__BOOTSTRAP" in said
 
 
-def test_sql_changes_nothing(ebbtide, data):
-    ebbtide("replay", data, "--map", "mappings", "--json")
-
-    code, out, said = ebbtide("sql", "DROP TABLE sessions")
+def test_sql_changes_nothing(replayed):
+    code, out, said = replayed[1]("sql", "DROP TABLE sessions")
 
     assert (code, out) == (1, "")
     assert "DROP is not allowed here" in said
 
 
-def test_sql_says_what_json_does_not_know_as_null(ebbtide, data):
-    ebbtide("replay", data, "--map", "mappings", "--json")
-
-    found = the_json(ebbtide("sql", "SELECT nan AS a, inf AS b, 1.5 AS c, toDateTime64('2026-03-01', 3, 'UTC') AS d", "--json"))
+def test_sql_says_what_json_does_not_know_as_null(replayed):
+    found = the_json(replayed[1]("sql", "SELECT nan AS a, inf AS b, 1.5 AS c, toDateTime64('2026-03-01', 3, 'UTC') AS d", "--json"))
 
     assert found == [{"a": None, "b": None, "c": 1.5, "d": "2026-03-01T00:00:00Z"}]
 
@@ -236,8 +261,6 @@ def test_an_interrupted_replay_leaves_no_process_behind(tmp_path, data):
 
 
 def test_a_frame_too_wide_for_the_terminal_is_shown_row_by_row(capsys):
-    import polars as pl
-
     terminal.print_frame(pl.DataFrame({f"column_{n}": ["some text", None] for n in range(12)}))
 
     shown = capsys.readouterr().out

@@ -12,7 +12,7 @@ from pipeline.sessions import SessionsFold
 from tests import oracle, session_oracle
 from tests.builders import Event, cart, checkout, click, clock, frame, identify, product, purchase, records, view, watermarks
 from tests.strategies import MINUTE, RULES
-from tests.views import counted, now, told
+from tests.views import counted, fates, now, told
 
 ORACLE, WHOLE, ONE_BY_ONE = "the oracle", "the fold, all at once", "the fold, record by record"
 
@@ -252,20 +252,25 @@ def test_the_same_id_on_another_site_is_another_event(run):
     assert len(out.sessions) == 2
 
 
-def test_an_id_is_forgotten_after_the_horizon():
+@pytest.mark.parametrize("cut_before", [False, True])
+def test_an_id_is_forgotten_after_the_horizon(cut_before):
     first, again = view(at="10:00", event_id="e1"), view(at="12:00", event_id="e1")
     between = view(at="11:01:00.001", visitor_id="bob")  # from here on 10:00 is beyond the horizon
-    steps = told(SessionsFold(RULES), records([first, between, again]))
+    log = records({**event, "cut_before": cut_before} for event in (first, between, again))
 
-    assert steps[-1].fates.rows() == [(0, "applied", 3, 0)]
+    assert fates(told(SessionsFold(RULES), log)) == session_oracle.fates(log, RULES) == {(0, "applied"): (3, 0)}
 
 
-def test_an_id_is_kept_up_to_the_horizon():
+@pytest.mark.parametrize("cut_before", [False, True])
+def test_an_id_is_kept_up_to_the_horizon(cut_before):
     first, again = view(at="10:00", event_id="e1"), view(at="12:00", event_id="e1")
-    between = view(at="11:01", visitor_id="bob")
-    steps = told(SessionsFold(RULES), records([first, between, again]))
+    log = records({**event, "cut_before": cut_before} for event in (first, view(at="11:01", visitor_id="bob"), again))
 
-    assert sorted(steps[-1].fates.rows()) == [(0, "applied", 2, 0), (0, "duplicate", 1, 0)]
+    assert (
+        fates(told(SessionsFold(RULES), log))
+        == session_oracle.fates(log, RULES)
+        == {(0, "applied"): (2, 0), (0, "duplicate"): (1, 0)}
+    )
 
 
 # What became of it
@@ -361,6 +366,18 @@ def test_a_late_event_that_does_not_move_the_end_is_told_of_a_closed_session(run
     assert out.of("sessions", "n_events", "engaged_ms", "status")[0] == (3, 70, "abandoned")
 
 
+def test_a_converted_session_that_only_went_on_for_seconds_is_told_when_it_closes(run):
+    out = run(purchase(at="10:00"), click(at="10:00:30", engaged_ms=70), until="11:00")
+
+    assert (out.session["n_events"], out.session["engaged_ms"]) == (2, 70)
+
+
+def test_a_late_step_of_another_journey_is_told_of_a_closed_session(run):
+    out = run(purchase(at="10:00"), view(at="10:50", visitor_id="bob"), click("rfq_step", at="10:00", page="/"))
+
+    assert ("quote", "asked") in out.of("steps", "journey", "step")
+
+
 def test_a_retracted_lapse_is_told():
     cartful, bob, bought = cart(at="10:00"), view(at="10:32", visitor_id="bob"), purchase(at="10:15")
     rows = said([cartful, bob], [bought], table="outcomes")
@@ -393,6 +410,23 @@ def test_ids_are_the_last_known(run):
     out = run(cart(at="10:00", cart_id="k2", order_id="o2"), view(at="10:01"), cart(at="09:59:30", cart_id="k1", account_id="acme"))
 
     assert (out.session["cart_id"], out.session["order_id"], out.session["account_id"]) == ("k2", "o2", "acme")
+
+
+def test_the_company_is_the_last_known(run):
+    out = run(view(at="10:00", account_id="acme"), view(at="10:01", account_id="globex"), until="11:00")
+
+    assert out.session["account_id"] == "globex"
+
+
+def test_campaign_and_channel_are_each_of_the_first_event_that_knows_it(run):
+    out = run(
+        view(at="10:00"),
+        view(at="10:01", acquisition_channel="email"),
+        view(at="10:02", campaign="spring", acquisition_channel="search"),
+        until="11:00",
+    )
+
+    assert (out.session["campaign"], out.session["acquisition_channel"]) == ("spring", "email")
 
 
 def test_time_in_the_foreground_adds_up(run):
@@ -515,6 +549,49 @@ def test_the_second_customers_session_goes_when_their_only_event_turns_out_to_be
         (ms("10:00"), "anna", 3),
         (f"{ms('10:00')}~2", "bert", 1),
     ]
+
+
+def test_customers_of_one_millisecond_come_in_the_order_of_their_events(run):
+    out = run(
+        view(at="10:00", customer_id="bert", sequence=1),
+        product(at="10:00", customer_id="anna", sequence=2),
+        until="11:00",
+    )
+
+    assert out.of("sessions", "session_id", "customer_id") == [(ms("10:00"), "bert"), (f"{ms('10:00')}~2", "anna")]
+    assert out.of("identities", "customer_id") == ["bert"]  # both have the same id: visitor and time
+
+
+def test_steps_go_along_when_customers_change_places(run):
+    """Anna's late event makes hers the first part: what stood under ~2 is told of the session itself, and retracted there."""
+    out = run(
+        view(at="10:01", customer_id="bert"),
+        cart(at="10:02", customer_id="anna"),
+        product(at="10:00", customer_id="anna"),
+        until="11:00",
+    )
+
+    assert sorted(out.of("steps", "session_id", "step", "journey")) == sorted(
+        [
+            (ms("10:00"), "product", "shop"),
+            (ms("10:00"), "catalogue", "quote"),
+            (ms("10:00"), "cart", "shop"),
+            (f"{ms('10:00')}~2", "browse", "shop"),
+        ]
+    )
+
+
+def test_all_parts_of_a_session_are_remembered_as_long_as_any(run):
+    """Each pause is as long as the retention: who was there first is known when the last one comes."""
+    out = run(
+        cart(at="10:00", session_id="s1"),
+        view(at="+1d 10:00", session_id="s1", customer_id="anna"),
+        view(at="+2d 09:00", visitor_id="bob"),
+        view(at="+2d 10:00", session_id="s1", customer_id="anna"),
+        until="+9d 00:00",
+    )
+
+    assert out.of("sessions", "session_id", "n_events", "status")[0] == ("s1", 3, "abandoned")
 
 
 def test_each_customers_part_has_its_own_fate(run):
@@ -643,6 +720,20 @@ def test_friction_before_any_step_belongs_to_none(run):
     out = run(click("web_vital", at="10:00", metric="LCP", value=9_000.0, page="/"), view(at="10:01"))
 
     assert out.of("signals", "journey", "step", "owner") == [("", "", "")]
+
+
+def test_friction_without_a_step_of_its_own_belongs_to_the_furthest_reached_by_then(run):
+    slow = click("web_vital", at="10:03", metric="LCP", value=9_000.0)
+    out = run(view(at="10:00"), cart(at="10:01"), product(at="10:02"), slow, checkout(at="10:04"), until="11:00")
+
+    assert out.of("signals", "step", "owner") == [("cart", "shop")]
+
+
+def test_what_a_signal_looks_back_at_is_the_visitors_whatever_the_session(run):
+    errors = [click("form_error", at=f"10:00:{s}", form="card", field="number", session_id=f"s{s}") for s in (10, 20, 30)]
+    out = run(*errors, until="11:00")
+
+    assert out.of("signals", "signal", "session_id") == [("form_error_loop", "s30")]
 
 
 def test_a_signal_in_a_merged_session_belongs_to_the_one_that_stays(run):

@@ -68,7 +68,9 @@ class Shop:
         rng.shuffle(who)
         fresh = [ids(NEW, self.seed()).gather(np.repeat(np.arange(NEW), HITS)) for _ in range(2)]
         types = pl.Series(list(TYPES)).gather(rng.choice(len(TYPES), EVENTS, p=list(TYPES.values()))).to_list()
-        visitors, sessions = (pl.concat([known.gather(who), new]) for known, new in zip((self.visitors, self.sessions), fresh, strict=True))
+        visitors, sessions = (
+            pl.concat([known.gather(who), new]) for known, new in zip((self.visitors, self.sessions), fresh, strict=True)
+        )
         return self.batch(visitors, sessions, types, "product")
 
     def batch(self, visitors, sessions, types, page_type):
@@ -87,7 +89,9 @@ class Shop:
         contract = event_schema("clickstream")
         absent = [pl.lit(None, dtype).alias(name) for name, dtype in contract.items() if name not in events.columns]
         position = [pl.lit(0).alias("partition"), pl.int_range(pl.len()).alias("offset"), pl.col("event_at").alias("record_at")]
-        return events.with_columns(*absent, *position).select(pl.col(name).cast(dtype) for name, dtype in {**contract, **POSITION}.items())
+        return events.with_columns(*absent, *position).select(
+            pl.col(name).cast(dtype) for name, dtype in {**contract, **POSITION}.items()
+        )
 
     def step(self, batch):
         """Seconds of wall and of CPU."""

@@ -109,7 +109,9 @@ def found_by(clocks, worker):
         "steps": fold.progress.steps,
         "spent_s": clocks.spent_s,
         "rows": fold.progress.rows,
-        "fates": {fate: sum(of.get(fate, 0) for of in fold.fates.values()) for fate in ("applied", "duplicate", "rejected", "too_late")},
+        "fates": {
+            fate: sum(of.get(fate, 0) for of in fold.fates.values()) for fate in ("applied", "duplicate", "rejected", "too_late")
+        },
         "n_open": fold._state.n_open,
         "peak_bytes_then": peak_bytes(),
     }

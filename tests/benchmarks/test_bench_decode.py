@@ -48,7 +48,9 @@ def test_records_decoded_at_once():
     few = events.head(events.height // 10)
     plain, strange = records_of(events), records_of(few.with_columns(pl.lit(STRANGE).alias("watched_ms")))
     hostile = records_of(few)
-    hostile = Records(hostile.partitions, hostile.offsets, hostile.record_at_ms, hostile.keys, [value[:-3] for value in hostile.values])
+    hostile = Records(
+        hostile.partitions, hostile.offsets, hostile.record_at_ms, hostile.keys, [value[:-3] for value in hostile.values]
+    )
     ways = {
         "fast, all at once": (plain, lambda: told(plain, 0)),
         "slow, one by one": (strange, lambda: told(strange, len(strange))),

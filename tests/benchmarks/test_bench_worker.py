@@ -77,7 +77,9 @@ def test_the_worker_is_many_times_as_fast_as_a_plain_agent_that_says_the_same(ka
     # The same bytes, the same sessions.
     said = our_sessions(broker, run["prefix"])
     assert said == plain_sessions(path)
-    kinds = {status: sum(row["status"] == status for row in said.values()) for status in ("browsed", "abandoned", "converted", "open")}
+    kinds = {
+        status: sum(row["status"] == status for row in said.values()) for status in ("browsed", "abandoned", "converted", "open")
+    }
     assert all(kinds.values()), kinds
 
     ratio = median(ours, events.height, "seconds") / median(plain, sample.height, "seconds")
@@ -147,7 +149,11 @@ def test_a_store_that_is_gone_neither_stops_detection_nor_fills_memory(kafka_bro
     for writer in ("taking", "stuck"):
         run = {"bootstrap": broker.bootstrap, "prefix": f"{broker.prefix}.{writer}", "topic": topic, "n_events": n}
         found[writer] = measured(
-            "session_worker", **run, writer=writer, store_events=True, settings={"inbox_bytes": inbox_bytes, "max_batch_events": 10_000}
+            "session_worker",
+            **run,
+            writer=writer,
+            store_events=True,
+            settings={"inbox_bytes": inbox_bytes, "max_batch_events": 10_000},
         )
 
     grown = found["stuck"]["peak_bytes_then"] - found["taking"]["peak_bytes_then"]
@@ -155,10 +161,17 @@ def test_a_store_that_is_gone_neither_stops_detection_nor_fills_memory(kafka_bro
         f"{n:,} events, and a store that takes nothing",
         ("store", "events/s", "applied", "rows", "waiting for it, MiB", "peak MiB"),
         [
-            (name, n / run["seconds"], run["fates"]["applied"], sum(run["rows"].values()), run["sink_bytes"] / MIB, run["peak_bytes_then"] / MIB)
+            (
+                name,
+                n / run["seconds"],
+                run["fates"]["applied"],
+                sum(run["rows"].values()),
+                run["sink_bytes"] / MIB,
+                run["peak_bytes_then"] / MIB,
+            )
             for name, run in found.items()
         ],
-        f"the stuck one has {grown / MIB:.0f} MiB more; its inbox may have {inbox_bytes / MIB:.0f} MiB",
+        f"at its peak the stuck one has {grown / MIB:+.0f} MiB; its inbox may have {inbox_bytes / MIB:.0f} MiB",
     )
     assert found["stuck"]["fates"]["applied"] == n
     assert found["stuck"]["is_held"]
