@@ -1,0 +1,155 @@
+"""What is remembered of some visitors, taken out of the state, and what it becomes with new events.
+
+Frames:  PARTS, REACHED, COMMITS, FIRED, window, events in pieces -> the same
+Cases:   a new event makes two parts one -> what belonged to either belongs to the one that is left
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from pipeline.hashing import Hashes
+from pipeline.session_parts import COMMITS, PLACES, REACHED, merged, pieces
+from pipeline.session_rules import SessionRules
+from pipeline.session_signals import signals_after
+from pipeline.session_state import SessionState
+from pipeline.session_views import clustered
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What is remembered of the visitors that a step touches; the parts may have `cluster`."""
+
+    parts: pl.DataFrame
+    reached: pl.DataFrame
+    commits: pl.DataFrame
+    fired: pl.DataFrame
+    window: pl.DataFrame
+
+
+def taken(state: SessionState, keys: Hashes) -> tuple[Remembered, SessionState]:
+    """What is remembered of these visitors (ascending, each once), and the state without it."""
+    found, left = {}, {}
+    for name in ("parts", "reached", "commits", "fired", "window"):
+        found[name], left[name] = getattr(state, name).take(keys)
+    return Remembered(**found), replace(state, **left)
+
+
+def put_back(state: SessionState, remembered: Remembered) -> SessionState:
+    """The state with this in it."""
+    names = ("parts", "reached", "commits", "fired", "window")
+    return replace(state, **{name: getattr(state, name).put(getattr(remembered, name)) for name in names})
+
+
+def with_events(
+    before: Remembered, events: pl.DataFrame, state: SessionState, watermarks: pl.DataFrame, rules: SessionRules
+) -> Remembered:
+    """What is remembered of these visitors after these events; the parts with `cluster`, in order of it."""
+    fresh = pieces(events)
+    part_of_piece = fresh.select("piece", "part")
+    parts, renamed = _joined(pl.concat([before.parts, fresh.drop("piece")]), state, rules)
+    events = events.join(part_of_piece, on="piece", how="left", maintain_order="left")
+    reached = pl.concat([before.reached, *(_reached(events, no, name) for no, (name, _) in enumerate(rules.journeys.columns()))])
+    commits = pl.concat(
+        [
+            before.commits,
+            *(_commits(events, no, name, journey.commit_index) for no, (name, journey) in enumerate(rules.journeys.columns())),
+        ]
+    )
+    reached, commits = _renamed(reached, renamed), _renamed(commits, renamed)
+    if not before.parts.is_empty():
+        reached = _summed(reached)
+        commits = commits.sort("ms", "tie").unique(["visitor_key", "part", "journey"], keep="first", maintain_order=True)
+    fired, window = signals_after(
+        _renamed(before.fired, renamed), _renamed(before.window, renamed), _renamed(events, renamed), watermarks, rules
+    )
+    return Remembered(parts, reached, commits, fired, window)
+
+
+def _joined(parts: pl.DataFrame, state: SessionState, rules: SessionRules) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Parts of one cluster and customer as one, in order and with `cluster`; and which part each has become: `visitor_key`, `part`, `became`."""
+    parts = _reuse(clustered(parts, rules), state)
+    group = parts.select(pl.struct("cluster", "customer_id").hash().alias("group"))["group"]
+    parts = parts.with_columns(group)
+    whole = merged(parts, "group")
+    became = (
+        parts.filter(~pl.col("group").is_unique())
+        .select("visitor_key", "part", "group")
+        .join(whole.select("group", pl.col("part").alias("became")), on="group", how="left")
+        .drop("group")
+        .filter(pl.col("part") != pl.col("became"))
+        .unique()
+    )
+    return whole.drop("group").sort("stream", "first_ms", "part"), became
+
+
+def _reuse(parts: pl.DataFrame, state: SessionState) -> pl.DataFrame:
+    """Mark the clusters whose emitter's id had been used before, in another cluster or one that was forgotten."""
+    has_id = pl.col("session_id").is_not_null()
+    streams = np.unique(parts.filter(has_id)["stream"].to_numpy())
+    gone, _ = state.retired.take(streams)
+    is_second = pl.col("cluster") != pl.col("cluster").min().over("stream")
+    is_gone = pl.col("stream").is_in(gone["stream"].implode())
+    # What was told of a cluster stays; of a new one it is asked.
+    was_told_plain = (pl.col("sent_ms").is_not_null() & ~pl.col("is_reused")).any().over("cluster")
+    was_told_reused = pl.col("is_reused").any().over("cluster")
+    return parts.with_columns((~was_told_plain & (was_told_reused | (has_id & (is_second | is_gone)))).alias("is_reused"))
+
+
+def _reached(events: pl.DataFrame, no: int, column: str) -> pl.DataFrame:
+    """Steps of one journey that these events belong to. Frames: -> REACHED."""
+    return (
+        events.filter(pl.col(column).is_not_null())
+        .group_by("part", column)
+        .agg(
+            pl.col("visitor_key").first(),
+            pl.col("partition").first(),
+            pl.col("event_ms").min().alias("first_ms"),
+            pl.col("event_ms").max().alias("last_ms"),
+            pl.len().alias("n_events"),
+            pl.col("engaged_ms").sum(),
+        )
+        .with_columns((pl.col(column) + no * PLACES).alias("place"))
+        .select(pl.col(name).cast(dtype) for name, dtype in REACHED.items())
+    )
+
+
+def _summed(reached: pl.DataFrame) -> pl.DataFrame:
+    return (
+        reached.group_by("visitor_key", "part", "place")
+        .agg(
+            pl.col("partition").first(),
+            pl.col("first_ms").min(),
+            pl.col("last_ms").max(),
+            pl.col("n_events").sum(),
+            pl.col("engaged_ms").sum(),
+        )
+        .select(REACHED.names())
+    )
+
+
+def _commits(events: pl.DataFrame, no: int, column: str, commit: int) -> pl.DataFrame:
+    """The first event of each part from the commit step of one journey on. Frames: -> COMMITS."""
+    return (
+        events.filter(pl.col(column) >= commit)
+        .group_by("part", maintain_order=True)  # in the order of the events: the first of a group is the first there is
+        .first()
+        .with_columns(
+            pl.lit(no, dtype=pl.Int16).alias("journey"),
+            pl.col("event_ms").alias("ms"),
+            pl.col("event_key").alias("high"),
+            pl.col("event_low").alias("low"),
+        )
+        .select(COMMITS.names())
+    )
+
+
+def _renamed(rows: pl.DataFrame, became: pl.DataFrame) -> pl.DataFrame:
+    if became.is_empty():
+        return rows
+    return (
+        rows.join(became, on=["visitor_key", "part"], how="left", maintain_order="left")
+        .with_columns(pl.coalesce("became", "part").alias("part"))
+        .drop("became")
+    )
