@@ -6,6 +6,7 @@ Nothing is changed anywhere. What does not answer is waited for a few seconds, a
 import json
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,9 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from agents import topics
-from agents.key_check import keys_of
-from agents.log_reader import LogReader
+from agents.key_check import QUIET, keys_of, reading
 from agents.mishaps import MISHAPS, advice
-from agents.registry import Writers, open_registry
+from agents.registry import ConfluentRegistry, Writers, open_registry
 from agents.settings import ClickHouseSettings, KafkaSettings, Settings
 from agents.settings_sources import healthy
 from agents.topics import Cluster, look_at
@@ -33,8 +33,6 @@ from sinks.migrate import pending
 
 ANSWER_TIMEOUT_S = 5.0
 WELL, NOTE, WRONG, SKIPPED = "well", "note", "wrong", "not looked at"
-_QUIET = logging.getLogger("agents.checking.clients")
-"""Where clients say that nobody answers: that is what is reported."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,8 @@ class Check:
 
 def checks(path: Path | None) -> list[Check]:
     """Look at everything. `path` is the settings file; None: as `settings_sources` says."""
-    _QUIET.addHandler(logging.NullHandler())
-    _QUIET.propagate = False
+    QUIET.addHandler(logging.NullHandler())
+    QUIET.propagate = False
     settings, broken, problems = healthy(path)
     found = [
         Check("settings", WRONG if problems else WELL, tuple(map(str, problems)) or ("every key is known and every value fits",))
@@ -93,7 +91,7 @@ def _or_mishap(name: str, look: Callable[[], Check]) -> Check:
 
 
 def _broker(kafka: KafkaSettings) -> tuple[Cluster | None, Check]:
-    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=_QUIET)
+    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=QUIET)
     try:
         cluster = look_at(admin, ANSWER_TIMEOUT_S)
     except KafkaException as error:
@@ -117,7 +115,12 @@ def _registry(kafka: KafkaSettings) -> Check:
     if kafka.schema_registry_url is None:
         ids = ", ".join(f"{schema_id} {family} v{version}" for schema_id, (family, version) in local_registry().items())
         return Check("registry", WELL, (f"none is set: the schema ids are those that ship with Ebbtide ({ids})",))
-    client = SchemaRegistryClient({"url": kafka.schema_registry_url, "timeout": ANSWER_TIMEOUT_S, "max.retries": 0})
+    settings = {"url": kafka.schema_registry_url, "timeout": ANSWER_TIMEOUT_S, "max.retries": 0}
+    with closing(SchemaRegistryClient(settings)) as client:
+        return _subject(client, kafka)
+
+
+def _subject(client: SchemaRegistryClient, kafka: KafkaSettings) -> Check:
     try:
         subject = f"{kafka.clickstream_topic}-value"
         if subject not in client.get_subjects():
@@ -168,12 +171,13 @@ def _keys(settings: Settings, cluster: Cluster | None) -> Check:
     topic = settings.kafka.clickstream_topic
     if cluster is None or topic not in cluster.partitions:
         return Check("keys", SKIPPED, ("there is no broker" if cluster is None else f"there is no topic {topic} yet",))
-    reader = LogReader(settings.kafka.bootstrap, settings.kafka.librdkafka, patience_s=ANSWER_TIMEOUT_S)
+    registry = open_registry(settings.kafka.schema_registry_url, clickstream_topic=topic)
     try:
-        writers = Writers(open_registry(settings.kafka.schema_registry_url), "clickstream")
-        keys = keys_of(reader, topic, cluster.partitions[topic], writers)
+        with reading(settings.kafka) as client:
+            keys = keys_of(client, topic, cluster.partitions[topic], Writers(registry, "clickstream"))
     finally:
-        reader.close()
+        if isinstance(registry, ConfluentRegistry):
+            registry.close()
     faults = keys.faults(topic)
     if faults:
         return Check("keys", WRONG, tuple(faults))

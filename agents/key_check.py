@@ -3,20 +3,30 @@
 A visitor whose events lie in two partitions becomes two, and nothing would say so. The last records of every partition are looked at.
 """
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import polars as pl
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from agents.log_reader import LogReader
 from agents.partitioner import partition_of
+from agents.settings import KafkaSettings
 from pipeline.checks import Bounds
 from pipeline.decode import Records, decode
 
 RECORDS = 500
 """Records of each partition that are looked at."""
+MOST = 100 * RECORDS
+"""Records of a partition after which the end is no longer waited for."""
+PATIENCE_S = 5.0
+"""How long a broker may be silent."""
+QUIET = logging.getLogger("agents.checking.clients")
+"""Where clients say that nobody answers: that is what is reported."""
 ANY_TIME = Bounds(max_future=timedelta(days=36_500))
 """What a record says is judged elsewhere; here only its visitor counts."""
 
@@ -55,29 +65,62 @@ class Keys:
         return told
 
 
-def keys_of(reader: LogReader, topic: str, n_partitions: int, writers: Mapping[int, Mapping[str, Any]]) -> Keys:
-    """Look at the last records of every partition. Raises: TimeoutError, KafkaException."""
+def keys_of(client: Consumer, topic: str, n_partitions: int, writers: Mapping[int, Mapping[str, Any]]) -> Keys:
+    """Look at the last records of every partition. Raises: TimeoutError, KafkaException, RegistryUnavailable."""
     keys = Keys()
     for partition in range(n_partitions):
-        bounds = reader.bounds(topic, partition)
-        records = reader.read(topic, partition, max(bounds.first, bounds.end - RECORDS), bounds.end - 1)
-        for record in records:
+        found = _last_records(client, topic, partition)
+        for message in found:
             keys.n += 1
-            if record.key is None:
+            key = message.key()
+            if key is None:
                 keys.n_without += 1
-            elif partition_of(record.key, n_partitions) != partition:
+            elif partition_of(key, n_partitions) != partition:
                 keys.n_misplaced += 1
-                keys.example.setdefault("misplaced", f"{shown(record.key)} in {partition}")
-        n = len(records)
-        said = Records(
-            [partition] * n,
-            [each.offset for each in records],
-            [0] * n,
-            [each.key for each in records],
-            [each.value for each in records],
-        )
-        _compare(keys, said, writers)
+                keys.example.setdefault("misplaced", f"{shown(key)} in {partition}")
+        offsets = [message.offset() or 0 for message in found]
+        keys_, values = [message.key() for message in found], [message.value() for message in found]
+        _compare(keys, Records([partition] * len(found), offsets, [0] * len(found), keys_, values), writers)
     return keys
+
+
+def _last_records(client: Consumer, topic: str, partition: int) -> list[Message]:
+    """The last records up to the end, which only a fetch tells: asked for it, some brokers say where their last batch begins."""
+    first, end = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=PATIENCE_S)
+    client.assign([TopicPartition(topic, partition, max(first, end - RECORDS))])
+    found: list[Message] = []
+    heard = time.monotonic()
+    while time.monotonic() - heard < PATIENCE_S:
+        for message in client.consume(RECORDS, 0.1):
+            error = message.error()
+            if error is None:
+                found.append(message)
+                heard = time.monotonic()
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
+                return found[-RECORDS:]
+            elif not error.retriable() and error.code() != KafkaError._TRANSPORT:  # noqa: SLF001
+                raise KafkaException(error)
+        if len(found) >= MOST:  # the topic grows as fast as we read
+            return found
+    silence = f"{topic}-{partition} could not be read within {PATIENCE_S:.0f} s"
+    raise TimeoutError(silence)
+
+
+@contextmanager
+def reading(kafka: KafkaSettings) -> Iterator[Consumer]:
+    """A client that is in no group and commits nothing."""
+    settings = {
+        **kafka.librdkafka,
+        "bootstrap.servers": kafka.bootstrap,
+        "group.id": f"{kafka.prefix}.check",  # must be there; it is never joined
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+    }
+    client = Consumer(settings, logger=QUIET)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def _compare(keys: Keys, records: Records, writers: Mapping[int, Mapping[str, Any]]) -> None:

@@ -64,7 +64,8 @@ class Judge:
         rows = raw.with_columns(text(raw[name]) for name in raw.select(cs.binary()).columns)
         bad = [*self._misread(raw, rows), *_misfits(rows), *_strangers(rows)]
         refused = pl.DataFrame(bad, schema={"offset": pl.Int64, "reason": pl.String, "detail": pl.String}, orient="row")
-        rows = rows.join(refused.select("offset"), on="offset", how="anti", maintain_order="left")
+        if refused.height:
+            rows = rows.join(refused.select("offset"), on="offset", how="anti", maintain_order="left")
         events, judged = {}, [refused]
         for family in FAMILIES:
             of_family = rows.filter(pl.col("family") == family)

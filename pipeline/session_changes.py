@@ -33,13 +33,16 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
     sent = _worth_sending(old, new, rules)
     gone = old.sessions.join(new.ids, on=["visitor_key", "told_id"], how="anti").select("group")
     shown, hidden = _only(new, sent), _only(old, gone)
+    # Not only of sessions that are gone: an earlier customer takes what belonged to nobody, and a step with it.
+    step_key = list(frames.TABLES["steps"].key)
+    lost_steps = session_rows.steps(old, rules).join(session_rows.steps(new, rules), on=step_key, how="anti")
     was, now = _facts(old, rules), _facts(new, rules)
     moved, changed = counts.moved(_contributed(old, was, rules), _contributed(new, now, rules))
     tables = {
         "sessions": _upserts(
             session_rows.sessions(shown, rules), session_rows.sessions(hidden, rules).with_columns(pl.lit("merged").alias("status"))
         ),
-        "steps": _upserts(session_rows.steps(shown, rules), session_rows.steps(hidden, rules)),
+        "steps": _upserts(session_rows.steps(shown, rules), lost_steps),
         **{name: _changes(was[name], now[name], name) for name in now},
         "rollups": rollups.rows(changed, rules, source),
     }
@@ -84,7 +87,7 @@ def _only(all_of: Told, groups: pl.DataFrame) -> Told:
 
 def _worth_sending(old: Told, new: Told, rules: SessionRules) -> pl.DataFrame:
     """Sessions that are new, reached a step, were identified, changed their status or their friction, or have gone on for a while."""
-    compared = ("status", "journey_no", "mask", "customer_id", "n_signals", "is_bot")
+    compared = ("status", "is_quiet", "journey_no", "places", "customer_id", "n_signals", "is_bot")
     was = old.sessions.select(
         "visitor_key",
         "told_id",

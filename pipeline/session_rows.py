@@ -169,7 +169,7 @@ def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
 
 def identities(told: Told) -> pl.DataFrame:
     """One row a session with a customer. Frames: -> IDENTITIES."""
-    known = told.sessions.filter(pl.col("linked_ms").is_not_null() & ~pl.col("is_bot"))
+    known = told.sessions.filter(pl.col("linked_ms").is_not_null() & ~pl.col("is_bot")).sort("linked_ms", "customer_id")
     return known.select(
         "group",
         "partition",

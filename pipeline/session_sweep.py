@@ -4,6 +4,7 @@ Time:    event time; a part is needed until the dedup horizon is past the longes
 Cases:   an emitter's session id is forgotten -> that it was used is remembered for `id_memory`
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.session_events import forgotten
 from pipeline.session_rules import SessionRules
 from pipeline.session_state import RETIRED, SessionState
-from pipeline.session_views import patience_ms
+from pipeline.session_views import clustered, patience_ms
 from pipeline.signal_engine import needed as needed_events
 from pipeline.watermark import UNREAD, milliseconds, of_partitions
 
@@ -28,9 +29,15 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
         return state
     horizon_ms = milliseconds(rules.dedup_horizon)
 
-    def needed(parts: pl.DataFrame) -> NDArray[np.bool_]:
+    def is_near(parts: pl.DataFrame) -> NDArray[np.bool_]:
         last_needed_ms = parts["last_ms"].to_numpy() + patience_ms(parts, rules) + horizon_ms
-        kept: NDArray[np.bool_] = of_partitions(watermarks, parts["partition"].to_numpy()) <= last_needed_ms
+        near: NDArray[np.bool_] = of_partitions(watermarks, parts["partition"].to_numpy()) <= last_needed_ms
+        return near
+
+    outlived = _outlived(state.parts.frame(), is_near, rules)
+
+    def needed(parts: pl.DataFrame) -> NDArray[np.bool_]:
+        kept: NDArray[np.bool_] = is_near(parts) | parts["part"].is_in(outlived.implode()).to_numpy()
         return kept
 
     parts = state.parts.kept(needed)
@@ -44,7 +51,7 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
     )
 
     def looked_back_at(window: pl.DataFrame) -> NDArray[np.bool_]:
-        return needed_events(window, watermarks, rules.signals, rules.dedup_horizon) & belongs(window)
+        return needed_events(window, watermarks, rules.signals, rules.dedup_horizon)
 
     def belongs(rows: pl.DataFrame) -> NDArray[np.bool_]:
         marked = rows.join(
@@ -75,3 +82,11 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
         rollups=state.rollups.kept(since),
         swept_ms=highest,
     )
+
+
+def _outlived(parts: pl.DataFrame, is_near: Callable[[pl.DataFrame], NDArray[np.bool_]], rules: SessionRules) -> pl.Series:
+    """Parts that lie too far back themselves, in a cluster that goes on: who was there first says what the others are called."""
+    parts = parts.select("stream", "session_id", "part", "partition", "first_ms", "last_ms").with_columns(is_near=is_near(parts))
+    mixed = parts.filter((pl.col("is_near").any() & ~pl.col("is_near").all()).over("stream"))
+    goes_on = pl.col("is_near").any().over("cluster")
+    return clustered(mixed, rules).filter(goes_on & ~pl.col("is_near"))["part"]

@@ -30,7 +30,7 @@ class Told:
     """What there is to say of some visitors."""
 
     sessions: pl.DataFrame
-    """PARTS of whole sessions and `group` (its number here), `told_id`, `journey_no`, `furthest`, `mask` (bit a step reached), `status`, `n_signals`,
+    """PARTS of whole sessions and `group` (its number here), `told_id`, `journey_no`, `furthest`, `mask` (bit a step reached), `places` (a hash of the steps reached in all journeys), `status`, `n_signals`,
     `points`, `linked_ms` (first event that names the customer); journey_no and furthest are null without a step."""
     groups: pl.DataFrame
     """`part`, `visitor_key` and `group`: which session each part belongs to."""
@@ -79,6 +79,8 @@ def told(  # noqa: PLR0917 - what is remembered is four frames
         steps = steps.group_by("group", "journey_no", "step", "place").agg(
             pl.col("first_ms").min(), pl.col("last_ms").max(), pl.col("n_events").sum(), pl.col("engaged_ms").sum()
         )
+    places = steps.group_by("group").agg(pl.col("place").hash().sum().alias("places"))
+    sessions = sessions.join(places, on="group", how="left", maintain_order="left")
     sessions = sessions.join(_furthest(steps, rules.journeys), on="group", how="left", maintain_order="left").with_columns(
         pl.col("mask").fill_null(0), pl.col("is_goal").fill_null(value=False), pl.col("is_commit").fill_null(value=False)
     )

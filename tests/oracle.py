@@ -18,7 +18,7 @@ from pipeline.frames import TABLES
 from pipeline.hashing import hex128
 from pipeline.journey_map import Journey
 from pipeline.session_rules import SessionRules
-from tests.session_oracle import APPLIED, Row, Session, Watermarks, in_order, sessions, step_of, verdicts
+from tests.session_oracle import APPLIED, Row, Session, Watermarks, sessions, step_of, verdicts
 
 ORDER_AFTER_COMMIT = "order_after_commit"
 
@@ -55,7 +55,7 @@ def who(session: Session) -> Row:
         "visitor_id": session.visitor_id,
         "session_id": session.session_id,
         "customer_id": session.customer_id,
-        "account_id": last(session.values("account_id")),
+        "account_id": min(session.values("account_id"), default=None),
     }
 
 
@@ -63,8 +63,14 @@ def context(session: Session) -> Row:
     """With what, where and from where: a device does not change within a session, a campaign is that of its start."""
     return {
         **{name: min(session.values(name), default=None) for name in ("device", "browser", "os", "country", "app_version")},
-        "acquisition_channel": first(session.values("acquisition_channel")),
+        "acquisition_channel": origin(session).get("acquisition_channel"),
     }
+
+
+def origin(session: Session) -> Row:
+    """The first event that says where the visit came from."""
+    said = [event for event in session.events if event.get("campaign") is not None or event.get("acquisition_channel") is not None]
+    return said[0] if said else {}
 
 
 def worth(session: Session) -> tuple[int | None, str | None]:
@@ -98,7 +104,7 @@ def session_row(session: Session) -> Row:
         abandoned_step=last(names) if session.status == "abandoned" else "",
         order_id=last(session.values("order_id")),
         cart_id=last(session.values("cart_id")),
-        campaign=first(session.values("campaign")),
+        campaign=origin(session).get("campaign"),
         is_bot=int(session.is_bot),
         cart_value_minor=amount_minor,
         currency=currency,
@@ -207,16 +213,15 @@ def began_with(session: Session, journey: Journey) -> Row:
 
 
 def identity_rows(people: Iterable[Session]) -> list[Row]:
-    """The rows of `identities`. Of two customers in the same millisecond of one visitor, the one whose event is first in order."""
+    """The rows of `identities`. Of two customers in the same millisecond of one visitor, the one whose id is smaller."""
     found = []
     for session in people:
         for event in session.events:
             if session.customer_id is not None and event.get("customer_id") == session.customer_id:
                 found.append((event, session))
                 break
-    ordered = {id(event): place for place, event in enumerate(in_order(event for event, _ in found))}
     rows: dict[tuple[str, str, datetime], Row] = {}
-    for event, session in sorted(found, key=lambda each: ordered[id(each[0])]):
+    for event, session in sorted(found, key=lambda each: (each[0]["event_at"], each[1].customer_id or "")):
         key = (session.site, session.visitor_id, event["event_at"])
         cells = {"customer_id": session.customer_id, "linked_at": event["event_at"], "source": "clickstream"}
         rows.setdefault(key, row_of("identities", site=session.site, visitor_id=session.visitor_id, **cells))

@@ -202,7 +202,9 @@ def clusters(events: Sequence[Row], rules: SessionRules) -> Iterator[tuple[str, 
 
 def parts(cluster: Sequence[Row]) -> list[tuple[str | None, list[Row]]]:
     """One part a customer, in order of their first events; what nobody put a name to belongs to the first."""
-    customers = list(dict.fromkeys(event["customer_id"] for event in cluster if event.get("customer_id") is not None))
+    named = [event for event in cluster if event.get("customer_id") is not None]
+    first_at = {event["customer_id"]: event["event_at"] for event in reversed(named)}
+    customers = sorted(first_at, key=lambda customer: (first_at[customer], customer))
     if not customers:
         return [(None, list(cluster))]
     first = customers[0]

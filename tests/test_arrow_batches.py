@@ -73,7 +73,11 @@ def test_a_row_that_alone_is_too_large_is_a_message_of_its_own():
     assert_frame_equal(read_back(sent).drop("version"), rows)
 
 
-@pytest.mark.parametrize("message", [b"", b"hello", bytes(100), noise(1, 10).write_ipc_stream(None).getvalue()])
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"hello", bytes(100), noise(1, 10).write_ipc_stream(None).getvalue()],
+    ids=["nothing", "text", "zeros", "somebody else's"],
+)
 def test_what_is_no_batch_of_ours_is_refused(message):
     with pytest.raises(ValueError, match="no Arrow batch of ours"):
         Batch(message)

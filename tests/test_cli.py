@@ -240,6 +240,21 @@ def test_a_feed_into_a_folder_can_be_replayed(ebbtide):
     assert done["tables"]["sessions"] > 0
 
 
+def test_a_feed_to_a_broker_makes_the_topic_and_keys_by_visitor(ebbtide, broker, tmp_path):
+    topic = f"{broker.prefix}.clicks"
+    (tmp_path / "settings.toml").write_text(
+        f'[kafka]\nbootstrap = "{broker.bootstrap}"\nclickstream_topic = "{topic}"\npartitions = 3\n'
+    )
+
+    fed = the_json(ebbtide("feed", "--seed", "3", "--events", "500", "--json", "--settings", "settings.toml"))
+    _, out, _ = ebbtide("check", "--json", "--settings", "settings.toml")
+
+    assert fed["events"] == 500
+    assert [len(broker.read(topic, [partition])) > 0 for partition in range(3)] == [True] * 3
+    (keys,) = [each for each in json.loads(out)["checks"] if each["name"] == "keys"]
+    assert keys["verdict"] == "well"
+
+
 def test_an_interrupted_replay_leaves_no_process_behind(tmp_path, data):
     numbers = "SELECT 'clickstream' AS family, 's' AS site, toDateTime(number) AS event_at, 'click' AS event_type, number AS visitor_id FROM numbers(100000000)"
     (data.parent / "mappings" / "clicks.sql").write_text(numbers)

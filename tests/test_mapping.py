@@ -347,6 +347,14 @@ def test_an_unmatched_row_of_a_join_is_null_and_nobody_in_common(read_queries):
     assert sorted(events["order"].select("order_id", "customer_id").rows(), key=str) == [("o1", "c1"), ("o2", None)]
 
 
+def test_every_file_of_a_join_must_be_there(refusal):
+    query = f"""WITH names AS (SELECT * FROM file('customer' || '*.csv', CSVWithNames, 'id String, customer String'))
+    SELECT 'order' AS family, 'shop' AS site, at AS event_at, kind AS event_type, who AS order_id, names.customer AS customer_id
+    FROM file('orders.csv', CSVWithNames, {STRUCTURE}) AS o LEFT JOIN names ON o.who = names.id"""
+
+    assert refusal(orders=query) == "orders.sql: no file matches 'customer*.csv'"
+
+
 def test_a_query_that_fails_half_way_is_an_error(read_queries):
     query = "SELECT 'order' AS family, toString(throwIf(number = 900000)) AS site, now() AS event_at, '' AS event_type, '' AS order_id FROM numbers(1000000)"
 

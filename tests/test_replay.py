@@ -81,6 +81,13 @@ def test_what_was_left_and_what_was_bought_is_told_apart(store, tmp_path):
     )
 
 
+def test_a_server_takes_the_same_rows(server_store, tmp_path):
+    done = replayed(server_store, tmp_path, [*LEFT, *BOUGHT, "{cut off"])
+
+    assert statuses(server_store) == {"v1": "abandoned", "v2": "converted"}
+    assert (done.tables["events"], done.tables["dead_letters"]) == (4, 1)
+
+
 def test_files_need_not_be_in_order(store, tmp_path):
     done = replayed(store, tmp_path, [*reversed(LEFT), *reversed(BOUGHT)])
 

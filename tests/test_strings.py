@@ -22,7 +22,9 @@ def as_text(octets):
 
 
 @settings(deadline=None)
-@given(st.lists(st.none() | st.binary(max_size=4) | st.text(st.characters(codec="utf-8"), max_size=30).map(str.encode), max_size=200))
+@given(
+    st.lists(st.none() | st.binary(max_size=4) | st.text(st.characters(codec="utf-8"), max_size=30).map(str.encode), max_size=200)
+)
 def test_what_is_no_utf8_is_null(values):
     octets = pl.Series("said", values, pl.Binary)
 

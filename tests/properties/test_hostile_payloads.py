@@ -222,6 +222,33 @@ datums = st.lists(octets.map(lambda octet: bytes([octet])) | tokens, max_size=24
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(layouts, st.lists(datums, min_size=1, max_size=20))
 def test_what_is_read_at_once_is_what_is_read_alone(places, values):
+    assert_read_alike(places, values)
+
+
+@pytest.mark.parametrize("kind", ["string", "int", "long", "double", "boolean"])
+@pytest.mark.parametrize("index", [None, b"\0", b"\1", b"\2", b"\4", b"\x82\0"])
+def test_every_first_byte_is_read_at_once_as_it_is_alone(kind, index):
+    """Short ones and long ones by themselves as well: where all are short, another way is taken."""
+    places = (Place("f", kind, is_nullable=index is not None, is_time=False),)
+    tails = [
+        b"",
+        b"\0",
+        b"\1",
+        b"a",
+        b"\x7f",
+        b"\x80",
+        b"\xff",
+        b"\xff\xff\xff\x0f",
+        b"\xff\xff\xff\x1f",
+        b"\x80" * 6 + b"\1",
+        b"abcdefg",
+        b"z" * 64,
+    ]
+    for firsts in (range(128), range(128, 256), range(256)):
+        assert_read_alike(places, [(index or b"") + bytes([first]) + tail for first in firsts for tail in tails])
+
+
+def assert_read_alike(places, values):
     body = Body(values)
 
     found = columns(body, body.starts, body.ends, places)
@@ -231,7 +258,7 @@ def test_what_is_read_at_once_is_what_is_read_alone(places, values):
     for row, datum in enumerate(values):
         alone = single_datums.read(datum, plain, places)
         if not found.marked[row]:
-            at_once = {name: None if values is None else values[row] for name, values in lists.items()}
+            at_once = {name: None if column is None else column[row] for name, column in lists.items()}
             assert repr(at_once) == repr(alone), datum
         elif not isinstance(alone, str):
             assert any(isinstance(said, int) and abs(said) >= 1 << 54 for said in alone.values()), (
@@ -267,7 +294,7 @@ def test_a_cut_datum_does_not_borrow_from_its_neighbour(family):
 
 def test_a_varint_of_nine_bytes_is_not_cut_at_the_eighth():
     places = (Place("n", "long", is_nullable=False, is_time=False), Place("b", "boolean", is_nullable=False, is_time=False))
-    body = Body([b"\x80" * 8 + b"\1", b"\x80" * 8 + b"\1\1", b"\x80" * 7 + b"\1\1"])
+    body = Body([b"\xff" * 8 + b"\1", b"\xff" * 8 + b"\1\1", b"\xff" * 7 + b"\1\1"])
 
     found = columns(body, body.starts, body.ends, places)
 
