@@ -53,6 +53,7 @@ types: setup  ## mypy, strict
 
 docs: setup  ## write the generated pages again
 	$(BIN)/python -m schemas.document
+	$(BIN)/python -m agents.settings_reference > deploy/settings.reference.toml
 
 kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
 	sh deploy/kafka/kafka.sh

@@ -73,7 +73,7 @@ class EventIds:
 
         `forgotten_ms`: for each row the time before which ids are forgotten when it comes; what memory still holds of them must not matter.
         """
-        high = _spread(partition, high)
+        high = apart(partition, high)
         order = np.lexsort((low, high))  # stable: of equal ids the first row stands first
         kept_ms = np.full(len(high), UNREAD, dtype=np.int64)
         for run in self.runs:
@@ -101,7 +101,7 @@ class EventIds:
         """Keep these as well. `forgotten`: partition -> ms before which an event would be too late."""
         if not len(high):
             return self
-        runs = [*self.runs, _Ids(_spread(partition, high), low, event_ms, partition).sorted()]
+        runs = [*self.runs, _Ids(apart(partition, high), low, event_ms, partition).sorted()]
         while len(runs) > 1 and len(runs[-2]) < _GROWTH * len(runs[-1]):
             last, before = runs.pop(), runs.pop()
             joined = before.joined(last)
@@ -131,9 +131,10 @@ class EventIds:
         return replace(self, runs=tuple(kept for run in self.runs if len(kept := run.at(run.partition != partition))))
 
 
-def _spread(partition: NDArray[np.int32], high: Hashes) -> Hashes:
+def apart(partition: NDArray[np.int32], hashes: Hashes) -> Hashes:
+    """The hashes, different in each partition."""
     with np.errstate(over="ignore"):
-        spread: Hashes = high ^ (partition.astype(np.uint64) + np.uint64(1)) * _SPREAD
+        spread: Hashes = hashes ^ (partition.astype(np.uint64) + np.uint64(1)) * _SPREAD
         return spread
 
 

@@ -5,7 +5,7 @@ merge tree: a step takes the rows of the keys it touches out (they are only mark
 runs of like size are merged, so that each row is rewritten a few times in its life.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.hashing import Hashes
+from pipeline.strings import owned
 
 Mask = NDArray[np.bool_]
 
@@ -30,17 +31,29 @@ class _Run:
 
     @classmethod
     def of(cls, rows: pl.DataFrame, key: str) -> "_Run":
-        rows = rows.sort(key)
+        return cls._owning(rows.sort(key), key)
+
+    @classmethod
+    def joined(cls, runs: Sequence["_Run"], key: str) -> "_Run":
+        """The living rows of several runs: their keys say the order, and every row is copied once."""
+        places = [np.flatnonzero(run.alive) for run in runs]
+        begins = np.cumsum([0, *(len(run.keys) for run in runs[:-1])])
+        order = np.argsort(np.concatenate([run.keys[at] for run, at in zip(runs, places, strict=True)]), kind="stable")
+        rows = np.concatenate([at + begin for at, begin in zip(places, begins, strict=True)])[order]
+        return cls._owning(pl.concat([run.rows for run in runs], rechunk=False)[rows], key)
+
+    @classmethod
+    def _owning(cls, rows: pl.DataFrame, key: str) -> "_Run":
+        # Strings are views: without copies a row would keep the whole batch alive that it came in, and a dead one its string.
+        rows = owned(rows)
         return cls(rows[key].to_numpy(), rows, np.ones(rows.height, dtype=bool), rows.height)
 
     def places(self, keys: Hashes) -> NDArray[np.int64]:
         """Rows of these keys that are alive."""
-        begins, ends = np.searchsorted(self.keys, keys, side="left"), np.searchsorted(self.keys, keys, side="right")
-        counts = ends - begins
-        found = np.flatnonzero(counts)
-        begins, counts = begins[found], counts[found]
-        if not len(found):
-            return found
+        begins = np.searchsorted(self.keys, keys, side="left")
+        found = np.flatnonzero(self.keys.take(begins, mode="clip") == keys)
+        begins = begins[found]
+        counts = np.searchsorted(self.keys, keys[found], side="right") - begins
         starts = np.cumsum(counts) - counts
         places: NDArray[np.int64] = np.arange(counts.sum()) - np.repeat(starts - begins, counts)
         living: NDArray[np.int64] = places[self.alive[places]]
@@ -89,9 +102,13 @@ class KeyedRows:
         if rows.is_empty():
             return self
         runs = [*self.runs, _Run.of(rows.select(self.schema.names()), self.key)]
-        while len(runs) > 1 and runs[-2].n_alive < _GROWTH * runs[-1].n_alive:
-            last, before = runs.pop(), runs.pop()
-            runs.append(_Run.of(pl.concat([before.living(), last.living()]), self.key))
+        # First how far it goes, then all at once.
+        begin, size = len(runs) - 1, runs[-1].n_alive
+        while begin and runs[begin - 1].n_alive < _GROWTH * size:
+            begin -= 1
+            size += runs[begin].n_alive
+        if begin < len(runs) - 1:
+            runs[begin:] = [_Run.joined(runs[begin:], self.key)]
         return replace(self, runs=tuple(runs))
 
     def keys_where(self, wanted: Callable[[pl.DataFrame], Mask]) -> Iterator[Hashes]:

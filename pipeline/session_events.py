@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.event_ids import EventIds
+from pipeline.event_ids import EventIds, apart
 from pipeline.frames import FATES, REFUSED
 from pipeline.hashing import Hashes, also64, also128, hash64, hash128
 from pipeline.ordering import ties
@@ -74,7 +74,9 @@ def forgotten(watermarks: pl.DataFrame, horizon_ms: int) -> dict[int, int]:
 
 
 def _keyed(events: pl.DataFrame, event_ms: Millis, key: Hashes, low: Hashes) -> pl.DataFrame:
-    visitor_key = hash64(events["site"], events["visitor_id"])
+    # A visitor is one of his partition: what a worker holds beside it must not matter. And an id that says nothing is none.
+    visitor_key = apart(events["partition"].to_numpy(), hash64(events["site"], events["visitor_id"]))
+    events = events.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in _IDS)
     return events.with_columns(
         pl.Series("event_ms", event_ms, pl.Int64),
         ties(events["sequence"], key),
@@ -84,6 +86,9 @@ def _keyed(events: pl.DataFrame, event_ms: Millis, key: Hashes, low: Hashes) -> 
         pl.Series("visitor_key", visitor_key, pl.UInt64),
         pl.Series("stream", also64(visitor_key, events["session_id"]), pl.UInt64),
     )
+
+
+_IDS = ("session_id", "customer_id", "account_id")
 
 
 def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:

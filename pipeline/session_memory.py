@@ -1,45 +1,33 @@
 """What is remembered of some visitors, taken out of the state, and what it becomes with new events.
 
-Frames:  PARTS, REACHED, COMMITS, FIRED, window, events in pieces -> the same
+Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, window, events in pieces -> the same
 Cases:   a new event makes two parts one -> what belonged to either belongs to the one that is left
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from pipeline.hashing import Hashes
-from pipeline.session_parts import COMMITS, PLACES, REACHED, merged, pieces
+from pipeline.session_parts import COMMITS, PLACES, REACHED, Remembered, lasts, latest, merged, pieces
 from pipeline.session_rules import SessionRules
 from pipeline.session_signals import signals_after
-from pipeline.session_state import SessionState
+from pipeline.session_state import OF_VISITORS, SessionState
 from pipeline.session_views import clustered
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """What is remembered of the visitors that a step touches; the parts may have `cluster`."""
-
-    parts: pl.DataFrame
-    reached: pl.DataFrame
-    commits: pl.DataFrame
-    fired: pl.DataFrame
-    window: pl.DataFrame
 
 
 def taken(state: SessionState, keys: Hashes) -> tuple[Remembered, SessionState]:
     """What is remembered of these visitors (ascending, each once), and the state without it."""
     found, left = {}, {}
-    for name in ("parts", "reached", "commits", "fired", "window"):
+    for name in OF_VISITORS:
         found[name], left[name] = getattr(state, name).take(keys)
     return Remembered(**found), replace(state, **left)
 
 
 def put_back(state: SessionState, remembered: Remembered) -> SessionState:
     """The state with this in it."""
-    names = ("parts", "reached", "commits", "fired", "window")
-    return replace(state, **{name: getattr(state, name).put(getattr(remembered, name)) for name in names})
+    return replace(state, **{name: getattr(state, name).put(getattr(remembered, name)) for name in OF_VISITORS})
 
 
 def with_events(
@@ -57,14 +45,16 @@ def with_events(
             *(_commits(events, no, name, journey.commit_index) for no, (name, journey) in enumerate(rules.journeys.columns())),
         ]
     )
-    reached, commits = _renamed(reached, renamed), _renamed(commits, renamed)
+    said_last = pl.concat([before.lasts, lasts(events)])
+    reached, commits, said_last = _renamed(reached, renamed), _renamed(commits, renamed), _renamed(said_last, renamed)
     if not before.parts.is_empty():
         reached = _summed(reached)
         commits = commits.sort("ms", "tie").unique(["visitor_key", "part", "journey"], keep="first", maintain_order=True)
+        said_last = latest(said_last, "visitor_key", "part")
     fired, window = signals_after(
         _renamed(before.fired, renamed), _renamed(before.window, renamed), _renamed(events, renamed), watermarks, rules
     )
-    return Remembered(parts, reached, commits, fired, window)
+    return Remembered(parts, reached, commits, said_last, fired, window)
 
 
 def _joined(parts: pl.DataFrame, state: SessionState, rules: SessionRules) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -50,16 +50,6 @@ PARTS = frames.schema(
         **dict.fromkeys(ORIGIN, _WORD),
         "origin_ms": pl.Int64,
         "origin_tie": pl.UInt64,
-        "order_id": pl.String,
-        "order_ms": pl.Int64,
-        "order_tie": pl.UInt64,
-        "cart_id": pl.String,
-        "cart_ms": pl.Int64,
-        "cart_tie": pl.UInt64,
-        "amount_minor": pl.Int64,
-        "currency": _WORD,
-        "amount_ms": pl.Int64,
-        "amount_tie": pl.UInt64,
         "is_quiet": pl.Boolean,
         "sent_ms": pl.Int64,
     }
@@ -95,7 +85,36 @@ COMMITS = frames.schema(
 )
 """The first event of a part from the commit step of a journey on; `high` and `low`: hash of its `event_id`."""
 
+LASTS = frames.schema(
+    {
+        "visitor_key": pl.UInt64,
+        "partition": pl.Int32,
+        "part": pl.UInt64,
+        "kind": pl.UInt8,
+        "ms": pl.Int64,
+        "tie": pl.UInt64,
+        "text": pl.String,
+        "amount_minor": pl.Int64,
+        "currency": _WORD,
+    }
+)
+"""What the last event of a part said that said it: `kind` ORDER and CART have their id in `text`, AMOUNT has the amount and its currency. Few parts have any."""
+
+ORDER, CART, AMOUNT = range(3)
+
 PLACES = 64
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What is remembered of the visitors that a step touches; the parts may have `cluster`."""
+
+    parts: pl.DataFrame
+    reached: pl.DataFrame
+    commits: pl.DataFrame
+    lasts: pl.DataFrame
+    fired: pl.DataFrame
+    window: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -123,9 +142,6 @@ _PICKS = (
     _Pick("entry", is_last=False, values={"entry_page": "page"}, told_by=("page",)),
     _Pick("exit", is_last=True, values={"exit_page": "page"}, told_by=("page",)),
     _Pick("origin", is_last=False, values={name: name for name in ORIGIN}, told_by=ORIGIN),
-    _Pick("order", is_last=True, values={"order_id": "order_id"}, told_by=("order_id",)),
-    _Pick("cart", is_last=True, values={"cart_id": "cart_id"}, told_by=("cart_id",)),
-    _Pick("amount", is_last=True, values={"amount_minor": "amount_minor", "currency": "currency"}, told_by=("amount_minor",)),
 )
 
 _SAME = ("visitor_key", "partition", "stream", "site", "visitor_id", "session_id")
@@ -239,3 +255,27 @@ def _order(rows: pl.DataFrame, by: tuple[str, str], *, none_ms: int) -> NDArray[
     at, tie = rows.select(pl.col(by[0]).fill_null(none_ms), pl.col(by[1]).fill_null(0))
     order: NDArray[np.int64] = np.lexsort((tie.to_numpy(), at.to_numpy()))
     return order
+
+
+def lasts(events: pl.DataFrame) -> pl.DataFrame:
+    """The last order, cart and amount that each part named. Frames: events in order, with `part` -> LASTS."""
+    none = pl.lit(None)
+    said = (
+        (ORDER, "order_id", {"text": pl.col("order_id"), "amount_minor": none, "currency": none}),
+        (CART, "cart_id", {"text": pl.col("cart_id"), "amount_minor": none, "currency": none}),
+        (AMOUNT, "amount_minor", {"text": none}),
+    )
+    found = [
+        events.filter(pl.col(told_by).is_not_null())
+        .group_by("part", maintain_order=True)
+        .last()
+        .with_columns(pl.lit(kind).alias("kind"), pl.col("event_ms").alias("ms"), **values)
+        .select(pl.col(name).cast(dtype) for name, dtype in LASTS.items())
+        for kind, told_by, values in said
+    ]
+    return pl.concat(found)
+
+
+def latest(rows: pl.DataFrame, *of: str) -> pl.DataFrame:
+    """Of LASTS the last of each kind of each of these. Frames: LASTS -> LASTS."""
+    return rows.sort("ms", "tie").unique([*of, "kind"], keep="last", maintain_order=True)

@@ -1,6 +1,6 @@
 """What the sessions fold remembers.
 
-Frames:  PARTS, REACHED, COMMITS, FIRED, WINDOW, RETIRED, event ids, counts: each found by a key, each row of one partition
+Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, WINDOW, RETIRED, event ids, counts: each found by a key, each row of one partition
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,15 @@ from pipeline.event_ids import EventIds
 from pipeline.journey_map import JourneyMap
 from pipeline.keyed_rows import KeyedRows
 from pipeline.rollups import Rollups
-from pipeline.session_parts import COMMITS, PARTS, REACHED
+from pipeline.session_parts import COMMITS, LASTS, PARTS, REACHED
 from pipeline.signal_engine import EVIDENCE, WINDOW
 
 RETIRED = frames.schema({"stream": pl.UInt64, "partition": pl.Int32, "last_ms": pl.Int64})
 """Streams with an emitter's session id that have left the state: the id must not be taken for a new one."""
 
-_KEYED = ("parts", "reached", "commits", "fired", "window", "retired")
+OF_VISITORS = ("parts", "reached", "commits", "lasts", "fired", "window")
+"""What is found by `visitor_key`."""
+_KEYED = (*OF_VISITORS, "retired")
 
 
 @cache
@@ -57,6 +59,7 @@ class SessionState:
     parts: KeyedRows
     reached: KeyedRows
     commits: KeyedRows
+    lasts: KeyedRows
     fired: KeyedRows
     window: KeyedRows
     retired: KeyedRows
@@ -72,6 +75,7 @@ class SessionState:
             KeyedRows(PARTS, "visitor_key"),
             KeyedRows(REACHED, "visitor_key"),
             KeyedRows(COMMITS, "visitor_key"),
+            KeyedRows(LASTS, "visitor_key"),
             KeyedRows(fired_schema(journeys), "visitor_key"),
             KeyedRows(window_schema(journeys), "visitor_key"),
             KeyedRows(RETIRED, "stream"),

@@ -75,6 +75,7 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
         parts=parts,
         reached=state.reached.kept(belongs),
         commits=state.commits.kept(belongs),
+        lasts=state.lasts.kept(belongs),
         fired=state.fired.kept(belongs),
         window=state.window.kept(looked_back_at),
         retired=retired,

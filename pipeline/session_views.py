@@ -2,7 +2,7 @@
 
 The same function looks at what was remembered before a step and after it; what differs is what a step has to say.
 
-Frames:  PARTS, REACHED, COMMITS -> Told
+Frames:  PARTS, REACHED, COMMITS, LASTS -> Told
 Cases:   nobody known and one customer -> one session | a second customer -> a session of its own, ~2 | an id used again -> ~r and its first ms
 """
 
@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.journey_map import JourneyMap
-from pipeline.session_parts import PLACES, clusters, merged
+from pipeline.session_parts import AMOUNT, CART, ORDER, PLACES, Remembered, clusters, latest, merged
 from pipeline.session_rules import SessionRules
 from pipeline.watermark import milliseconds
 
@@ -30,7 +30,7 @@ class Told:
     """What there is to say of some visitors."""
 
     sessions: pl.DataFrame
-    """PARTS of whole sessions and `group` (its number here), `told_id`, `journey_no`, `furthest`, `mask` (bit a step reached), `places` (a hash of the steps reached in all journeys), `status`, `n_signals`,
+    """PARTS of whole sessions and `group` (its number here), what LASTS has of them, `told_id`, `journey_no`, `furthest`, `mask` (bit a step reached), `places` (a hash of the steps reached in all journeys), `status`, `n_signals`,
     `points`, `linked_ms` (first event that names the customer); journey_no and furthest are null without a step."""
     groups: pl.DataFrame
     """`part`, `visitor_key` and `group`: which session each part belongs to."""
@@ -62,29 +62,36 @@ def clustered(parts: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
     return parts.with_columns(pl.Series("cluster", numbers, pl.Int64))
 
 
-def told(  # noqa: PLR0917 - what is remembered is four frames
-    parts: pl.DataFrame, reached: pl.DataFrame, commits: pl.DataFrame, fired: pl.DataFrame, rules: SessionRules, quiet: Quiet
-) -> Told:
-    """Put the parts (with `cluster`, in that order) together to sessions and say what each of them is. Frames: -> Told."""
-    parts = _numbered(parts)
+def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
+    """Put the parts (with `cluster`, in that order) together to sessions and say what each of them is."""
+    parts = _numbered(remembered.parts)
     linked = parts.filter(pl.col("customer_id").is_not_null()).group_by("group").agg(pl.col("first_ms").min().alias("linked_ms"))
     sessions = (
         merged(parts, "group").with_columns(_told_id().alias("told_id")).join(linked, on="group", how="left", maintain_order="left")
     )
     groups = parts.select("visitor_key", "part", "group")
-    steps = _grouped(reached, groups).with_columns(
+    steps = _grouped(remembered.reached, groups).with_columns(
         (pl.col("place") // PLACES).alias("journey_no"), (pl.col("place") % PLACES).alias("step")
     )
     if steps.select("group", "place").is_duplicated().any():
         steps = steps.group_by("group", "journey_no", "step", "place").agg(
             pl.col("first_ms").min(), pl.col("last_ms").max(), pl.col("n_events").sum(), pl.col("engaged_ms").sum()
         )
+    said_last = latest(_grouped(remembered.lasts, groups), "group")
+    for kind, values in _LASTS:
+        of_kind = said_last.filter(pl.col("kind") == kind).select("group", **values)
+        sessions = sessions.join(of_kind, on="group", how="left", maintain_order="left")
     places = steps.group_by("group").agg(pl.col("place").hash().sum().alias("places"))
     sessions = sessions.join(places, on="group", how="left", maintain_order="left")
     sessions = sessions.join(_furthest(steps, rules.journeys), on="group", how="left", maintain_order="left").with_columns(
         pl.col("mask").fill_null(0), pl.col("is_goal").fill_null(value=False), pl.col("is_commit").fill_null(value=False)
     )
-    fired = _grouped(fired, groups).join(sessions.select("group", "is_bot"), on="group").filter(~pl.col("is_bot")).drop("is_bot")
+    fired = (
+        _grouped(remembered.fired, groups)
+        .join(sessions.select("group", "is_bot"), on="group")
+        .filter(~pl.col("is_bot"))
+        .drop("is_bot")
+    )
     points = fired.group_by("group").agg(pl.len().cast(pl.UInt32).alias("n_signals"), pl.col("weight").sum().alias("points"))
     sessions = sessions.join(points, on="group", how="left", maintain_order="left").with_columns(
         pl.col("n_signals").fill_null(0), pl.col("points").fill_null(0.0), pl.Series("is_quiet", quiet(sessions))
@@ -99,13 +106,21 @@ def told(  # noqa: PLR0917 - what is remembered is four frames
         .otherwise(pl.lit("browsed"))
     )
     first_commits = (
-        _grouped(commits, groups)
+        _grouped(remembered.commits, groups)
         .sort("ms", "tie")
         .group_by("group", "journey", maintain_order=True)
         .first()
         .rename({"journey": "journey_no"})
     )
     return Told(sessions.with_columns(status.alias("status")), groups, steps, first_commits, fired)
+
+
+_LASTS = (
+    (ORDER, {"order_id": pl.col("text")}),
+    (CART, {"cart_id": pl.col("text")}),
+    (AMOUNT, {"amount_minor": pl.col("amount_minor"), "currency": pl.col("currency")}),
+)
+"""Kind of LASTS -> columns of a session."""
 
 
 def _grouped(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:

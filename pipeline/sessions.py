@@ -21,11 +21,11 @@ from pipeline.event_rows import event_rows
 from pipeline.fold import Step
 from pipeline.session_changes import marked, said
 from pipeline.session_events import in_pieces, judged
-from pipeline.session_memory import Remembered, put_back, taken, with_events
+from pipeline.session_memory import put_back, taken, with_events
 from pipeline.session_rules import SessionRules
 from pipeline.session_state import SessionState
 from pipeline.session_sweep import swept
-from pipeline.session_views import Quiet, Told, clustered, told
+from pipeline.session_views import clustered, told
 from pipeline.watermark import milliseconds, of_partitions
 
 
@@ -54,8 +54,8 @@ class SessionsFold:
         silent = state.parts.keys_where(lambda parts: ~_as_sent(parts) & ended(parts))
         before, left = taken(state, np.unique(np.concatenate([events["visitor_key"].to_numpy(), *silent])))
         after = with_events(before, events, left, found.watermarks, rules)
-        old = _told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
-        new = _told(after, rules, ended)
+        old = told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
+        new = told(after, rules, ended)
 
         change = said(old, new, left.rollups, rules, self.name)
         tables = change.tables | ({"events": event_rows(found.applied, rules.journeys)} if rules.store_events else {})
@@ -68,10 +68,6 @@ class SessionsFold:
             found.fates,
             found.watermarks,
         )
-
-
-def _told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
-    return told(remembered.parts, remembered.reached, remembered.commits, remembered.fired, rules, quiet)
 
 
 def _as_sent(sessions: pl.DataFrame) -> NDArray[np.bool_]:
