@@ -49,6 +49,7 @@ class LiveView:
         self._live: Live | None = None
         self._counted: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._first: tuple[float, int] | None = None
+        self._overall: float | None = None
         self._ending = threading.Event()
         self._again = threading.Event()
         self._looked = threading.Event()
@@ -76,7 +77,7 @@ class LiveView:
     def render(self) -> RenderableType:
         """The view as it is now."""
         pulse = Pulse(
-            self._events_per_s(),
+            self._events_per_s() if self._overall is None else self._overall,
             self._folding.progress.events,
             self._reached_at(),
             self._speed,
@@ -92,12 +93,11 @@ class LiveView:
             console.print(self.render())
             path.write_text(console.export_svg(title="ebbtide up"), encoding="utf-8")
 
-    def events_per_s_overall(self) -> float:
-        """Records a second since the first one came."""
-        if self._first is None:
-            return 0.0
-        since, n = self._first
-        return (self._folding.progress.events - n) / max(time.monotonic() - since, 1e-9)
+    def feed_ended(self) -> float:
+        """Note that no more will come; records a second since the first one came, which is shown from now on."""
+        since, n = self._first or (time.monotonic(), self._folding.progress.events)
+        self._overall = (self._folding.progress.events - n) / max(time.monotonic() - since, 1e-9)
+        return self._overall
 
     def look_once_more(self, patience_s: float = 10.0) -> None:
         """Look at the store now, and wait for it."""

@@ -121,7 +121,7 @@ async def _run(settings: Settings, broker: Broker, wishes: Wishes) -> Summary:
         with view:
             try:
                 failure = await _stopped(feed, wishes.for_s)
-                rate = view.events_per_s_overall()
+                rate = view.feed_ended()
             finally:
                 view.note = "stopping: what was sent is being written"
                 await asyncio.to_thread(feed.stop)

@@ -99,7 +99,7 @@ def test_an_event_that_the_broker_never_takes_is_an_error():
     events = next(SIMULATOR.slices(timedelta(minutes=30)))
     mortal = BrokerInTest("embedded", Embedded())
     emitter = Emitter(mortal.bootstrap, mortal.create_topics("clickstream"), SCHEMA_ID, {"message.timeout.ms": 500})
-    mortal.server.stop(kill=True)
+    mortal.server.stop()
     emitter.send(events)
 
     with pytest.raises(NotDelivered, match="refused an event"):
