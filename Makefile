@@ -45,7 +45,7 @@ lint: setup  ## ruff, format, spelling, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell $$(git ls-files | grep -vE 'requirements.lock|\.svg$$')
-	$(BIN)/validate-pyproject -q pyproject.toml
+	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/lint-imports
 
 types: setup  ## mypy, strict
