@@ -27,6 +27,10 @@ exit "$code"
 TAIL_BYTES = 2_000
 
 
+class ProgramEnded(RuntimeError):
+    """A program that we need ended by itself; the message has what it printed."""
+
+
 class ChildProcess:
     """A program that ends when we do. It has its own session, so that Ctrl-C reaches us and not it."""
 

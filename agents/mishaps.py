@@ -5,6 +5,7 @@ import re
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka import KafkaException
 
+from agents.child_process import ProgramEnded
 from agents.embedded_broker import BrokerNotStarted
 from agents.mapping import MappingWrong
 from agents.mapping_engine import QueryFailed
@@ -33,6 +34,7 @@ MISHAPS = (
     NotDelivered,
     RegistryUnavailable,
     BrokerNotStarted,
+    ProgramEnded,
 )
 """Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""
 

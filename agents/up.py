@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import terminal
-from agents.child_process import ChildProcess
+from agents.child_process import ChildProcess, ProgramEnded
 from agents.embedded_broker import Broker, embedded_broker
 from agents.live_view import LiveView
 from agents.settings import Settings
@@ -131,7 +131,7 @@ async def _run(settings: Settings, broker: Broker, wishes: Wishes) -> Summary:
     await asyncio.to_thread(writer.close, DRAIN_S)
     if failure:
         message = f"the simulated shop ended by itself: {failure}"
-        raise RuntimeError(message)
+        raise ProgramEnded(message)
     if wishes.picture is not None:
         view.draw(wishes.picture)
     tables = await asyncio.to_thread(_rows, settings)
