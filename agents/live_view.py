@@ -72,10 +72,10 @@ class LiveView:
         self._thread.join(10.0)
         self._shown.close()
         if self._shows and self._console.is_terminal and kind is None:
-            self._console.print(self.render())
+            self._console.print(self.render(whole=True))
 
-    def render(self) -> RenderableType:
-        """The view as it is now."""
+    def render(self, *, whole: bool = False) -> RenderableType:
+        """The view as it is now: as much of it as the terminal has room for, or the whole."""
         pulse = Pulse(
             self._events_per_s() if self._overall is None else self._overall,
             self._folding.progress.events,
@@ -84,13 +84,14 @@ class LiveView:
             self._writer.waiting_bytes,
             self.note,
         )
-        return drawn(self._live, pulse, self._journeys)
+        size = self._console.size
+        return drawn(self._live, pulse, self._journeys, None if whole else (size.width, size.height))
 
     def draw(self, path: Path) -> None:
         """Draw the last view into a file. Raises: OSError."""
         with Path("/dev/null").open("w") as nowhere:
             console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True, color_system="truecolor")
-            console.print(self.render())
+            console.print(self.render(whole=True))
             path.write_text(console.export_svg(title="ebbtide up"), encoding="utf-8")
 
     def feed_ended(self) -> float:

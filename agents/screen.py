@@ -21,6 +21,13 @@ from sinks.live import Live
 BAR = 22
 """Width of the longest bar, in characters."""
 
+WIDE = 110
+"""Columns from which on two tables stand side by side."""
+HEADLINE, FRAME, SIDE = 4, 3, 9
+"""Lines of the headline, of a frame with the names of its columns, and of the tables in the middle."""
+FEWEST_LEFT = 3
+"""Rows of those who left last that are worth showing."""
+
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -39,17 +46,26 @@ class Pulse:
     """What is being waited for, '' when all is well."""
 
 
-def drawn(live: Live | None, pulse: Pulse, journeys: JourneyMap) -> RenderableType:
-    """The whole view."""
+def drawn(live: Live | None, pulse: Pulse, journeys: JourneyMap, size: tuple[int, int] | None = None) -> RenderableType:
+    """The whole view; `size`: columns and lines of the terminal, which gets what matters most if it is small. None: all of it."""
     parts: list[RenderableType] = [_headline(live, pulse)]
     if live is None or not live.statuses:
         parts.append(
             Panel(Align.center(Text(pulse.note or "waiting for the first visitors", style="dim")), box=box.ROUNDED, height=5)
         )
         return Group(*parts)
-    parts += [_funnel(live.funnel, journey) for journey in journeys.journeys if journey.name in set(live.funnel["journey"])]
-    parts.append(Columns([_abandonment(live.funnel, journeys), _signals(live.signals)], expand=True, equal=False, padding=(0, 1)))
-    parts.append(_left(live.left))
+    known = [journey for journey in journeys.journeys if journey.name in set(live.funnel["journey"])]
+    parts += [_funnel(live.funnel, journey) for journey in known]
+    columns, lines = size or (WIDE, 1_000)
+    left_over = lines - HEADLINE - sum(len(journey.steps) + FRAME for journey in known)
+    sides = [_abandonment(live.funnel, journeys), _signals(live.signals)]
+    side_lines = SIDE if columns >= WIDE else 2 * SIDE
+    left_lines = max(FEWEST_LEFT + FRAME, left_over - side_lines)
+    left = _left(live.left.head(min(left_lines, left_over) - FRAME))
+    if left_over >= side_lines + FEWEST_LEFT + FRAME:
+        parts.append(Columns(sides, expand=True, equal=False, padding=(0, 1)))
+    if left_over > FRAME:
+        parts.append(left)
     return Group(*parts)
 
 
