@@ -4,6 +4,7 @@ It reads the tables and not the worker's memory, so what it shows is what there 
 """
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -34,6 +35,7 @@ LINE_S = 5.0
 """How often a line is said where there is no terminal."""
 WIDTH = 118
 """Of the picture, in characters."""
+_FETCHED_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 class LiveView:
@@ -92,7 +94,9 @@ class LiveView:
         with Path("/dev/null").open("w") as nowhere:
             console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True, color_system="truecolor")
             console.print(self.render(whole=True))
-            path.write_text(console.export_svg(title="ebbtide up"), encoding="utf-8")
+            drawing = console.export_svg(title="ebbtide up")
+        # Fonts that would be fetched from elsewhere are left out: a picture is whole by itself.
+        path.write_text(_FETCHED_FONTS.sub("", drawing), encoding="utf-8")
 
     def feed_ended(self) -> float:
         """Note that no more will come; records a second since the first one came, which is shown from now on."""
