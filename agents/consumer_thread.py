@@ -37,7 +37,7 @@ FATAL = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError._BAD_MSG,  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-    KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+    KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - as above
 }
 """Errors that waiting does not mend, or after which a record would be missing in a run."""
 

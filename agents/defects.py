@@ -25,7 +25,7 @@ def end_process(error: BaseException) -> NoReturn:
             traceback.print_exception(error, file=sys.__stderr__)
         for stream in (sys.stdout, sys.__stderr__):
             with contextlib.suppress(AttributeError, OSError, ValueError):  # there may be none at all
-                stream.flush()  # type: ignore[union-attr]
+                stream.flush()  # type: ignore[union-attr]  # None raises AttributeError
     finally:
         os._exit(EXIT_DEFECT)  # in any case: the worker must not stand there and do nothing
 

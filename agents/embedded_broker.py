@@ -81,7 +81,7 @@ def start_broker() -> Broker:
         except BrokerNotStarted as error:
             failure = str(error)
             child.stop()
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: the program must not be left running
             child.stop()
             raise
         else:

@@ -98,7 +98,7 @@ def _last_records(client: Consumer, topic: str, partition: int) -> list[Message]
                 heard = time.monotonic()
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
                 return found[-RECORDS:]
-            elif not error.retriable() and error.code() != KafkaError._TRANSPORT:  # noqa: SLF001
+            elif not error.retriable() and error.code() != KafkaError._TRANSPORT:  # noqa: SLF001 - as above
                 raise KafkaException(error)
         if len(found) >= MOST:  # the topic grows as fast as we read
             return found

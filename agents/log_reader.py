@@ -90,7 +90,7 @@ class LogReader:
                         offset, error = cast("int", message.offset()), message.error()
                         if error is None:
                             known = offset + 1
-                        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own
                             return max(known, offset)
             finally:
                 self._client.unassign()
@@ -118,7 +118,7 @@ class LogReader:
                 offset, error = cast("int", message.offset()), message.error()
                 if error is not None:
                     # The end of the log below `last`: the broker does not show yet what it has acknowledged.
-                    if error.code() == KafkaError._PARTITION_EOF and offset > last:  # noqa: SLF001
+                    if error.code() == KafkaError._PARTITION_EOF and offset > last:  # noqa: SLF001 - librdkafka's own
                         return found
                     if error.code() not in _PASSING and not error.retriable():
                         raise KafkaException(error)
@@ -141,9 +141,9 @@ class LogReader:
 
 # librdkafka's own codes begin with an underscore.
 _PASSING = {
-    KafkaError._PARTITION_EOF,  # noqa: SLF001
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._TIMED_OUT,  # noqa: SLF001
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-    KafkaError._RESOLVE,  # noqa: SLF001
+    KafkaError._PARTITION_EOF,  # noqa: SLF001 - librdkafka's own
+    KafkaError._TRANSPORT,  # noqa: SLF001 - librdkafka's own
+    KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's own
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's own
+    KafkaError._RESOLVE,  # noqa: SLF001 - librdkafka's own
 }

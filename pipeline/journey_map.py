@@ -7,6 +7,7 @@ Cases:   the emitter names a known journey and step -> that one | several steps 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -114,6 +115,21 @@ class JourneyMap:
     def steps_of_events(self, events: pl.DataFrame) -> pl.DataFrame:
         """One column a journey, `step_0`, `step_1`...: what `Journey.step_of_event` says."""
         return events.select(journey.step_of_event().alias(name) for name, journey in self.columns())
+
+
+@cache
+def step_table(journeys: JourneyMap) -> pl.DataFrame:
+    """Every step of every journey: `journey_no`, `step` (its index), `journey`, `step_name`, `owner`, `is_commit`, `is_goal`."""
+    rows = [
+        (no, place, journey.name, step.name, step.owner, step.name == journey.commit_step, step.name == journey.goal)
+        for no, journey in enumerate(journeys.journeys)
+        for place, step in enumerate(journey.steps)
+    ]
+    schema = {
+        "journey_no": pl.Int16, "step": pl.Int16, "journey": pl.String, "step_name": pl.String, "owner": pl.String,
+        "is_commit": pl.UInt8, "is_goal": pl.UInt8,
+    }  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 SHOP = Journey(

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from pipeline import frames
+from pipeline.journey_map import step_table
 from pipeline.keyed_rows import KeyedRows
 from pipeline.session_rules import DIMENSIONS, SessionRules
 from pipeline.session_views import Told
@@ -93,11 +94,11 @@ def contributions(told: Told, signals: pl.DataFrame, outcomes: pl.DataFrame, rul
     """What these sessions add to the counts. Frames: Told, SIGNALS with `group`, OUTCOMES with `group` -> SEGMENT."""
     people = told.sessions.filter(~pl.col("is_bot"))
     shown = people.select("group", "partition", "site", *(name for name in DIMENSIONS))
-    names = _step_names(rules)
+    names = step_table(rules.journeys)
     steps = told.steps.select("group", "journey_no", "step", "first_ms").join(names, on=["journey_no", "step"])
     goals = steps.join(
         people.filter(pl.col("status") == "converted").select("group", "journey_no"), on=["group", "journey_no"], how="semi"
-    ).filter("is_goal")
+    ).filter(pl.col("is_goal") == 1)
     parts = [
         _measured(people.select("group", pl.col("first_ms").alias("ms")), "sessions"),
         _measured(steps.select("group", pl.col("first_ms").alias("ms"), "journey", pl.col("step_name").alias("step")), "reached"),
@@ -150,13 +151,3 @@ def _segment_column(name: str) -> pl.Expr:
     if SEGMENT[name] != pl.Categorical():
         return column.cast(SEGMENT[name])
     return column.cast(pl.Categorical()).fill_null("")
-
-
-def _step_names(rules: SessionRules) -> pl.DataFrame:
-    table = [
-        (no, place, journey.name, step.name, step.name == journey.goal)
-        for no, journey in enumerate(rules.journeys.journeys)
-        for place, step in enumerate(journey.steps)
-    ]
-    schema = {"journey_no": pl.Int16, "step": pl.Int16, "journey": pl.String, "step_name": pl.String, "is_goal": pl.Boolean}
-    return pl.DataFrame(table, schema=schema, orient="row")

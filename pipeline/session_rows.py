@@ -3,14 +3,12 @@
 Frames:  Told -> frames.SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, each with `partition`, and `group` or what it is compared by
 """
 
-from functools import cache
-
 import polars as pl
 
 from pipeline import frames
 from pipeline.friction import friction_score
 from pipeline.hashing import hex128, hexed
-from pipeline.journey_map import JourneyMap
+from pipeline.journey_map import JourneyMap, step_table
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
 
@@ -58,7 +56,7 @@ def steps(told: Told, rules: SessionRules) -> pl.DataFrame:
     """One row a session, journey and step reached, with `group`. Frames: -> STEPS."""
     return (
         told.steps.select("group", "journey_no", "step", "first_ms", "last_ms", "n_events", "engaged_ms")
-        .join(_step_table(rules.journeys), on=["journey_no", "step"], how="inner")
+        .join(step_table(rules.journeys), on=["journey_no", "step"], how="inner")
         .join(
             told.sessions.select("group", "partition", "site", "visitor_id", "told_id", "customer_id", "account_id"),
             on="group",
@@ -108,7 +106,7 @@ def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
     return (
         fired.join(by_then, on="signal_id", how="left")
         .with_columns(pl.coalesce(own, "by_then").alias("step"))
-        .join(_step_table(rules.journeys), on=["journey_no", "step"], how="left")
+        .join(step_table(rules.journeys), on=["journey_no", "step"], how="left")
         .select(
             "group",
             "partition",
@@ -193,22 +191,7 @@ def _with_journey(sessions: pl.DataFrame, journeys: JourneyMap) -> pl.DataFrame:
         for no, mask in masks.iter_rows()
     ]
     named = masks.with_columns(pl.Series("steps", names, frames.STRINGS))
-    table = _step_table(journeys).rename({"step": "furthest", "step_name": "step"})
+    table = step_table(journeys).rename({"step": "furthest", "step_name": "step"})
     return sessions.join(named, on=["journey_no", "mask"], how="left", nulls_equal=True, maintain_order="left").join(
         table, on=["journey_no", "furthest"], how="left", maintain_order="left"
     )
-
-
-@cache
-def _step_table(journeys: JourneyMap) -> pl.DataFrame:
-    """Every step of every journey: `journey_no`, `step` (its index), `journey`, `step_name`, `owner`, `is_commit`, `is_goal`."""
-    rows = [
-        (no, place, journey.name, step.name, step.owner, step.name == journey.commit_step, step.name == journey.goal)
-        for no, journey in enumerate(journeys.journeys)
-        for place, step in enumerate(journey.steps)
-    ]
-    schema = {
-        "journey_no": pl.Int16, "step": pl.Int16, "journey": pl.String, "step_name": pl.String, "owner": pl.String,
-        "is_commit": pl.UInt8, "is_goal": pl.UInt8,
-    }  # fmt: skip
-    return pl.DataFrame(rows, schema=schema, orient="row")
