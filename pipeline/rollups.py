@@ -6,7 +6,7 @@ nothing; one that falls to nothing is sent as 0.
 Frames:  Told, rows of signals and outcomes -> CONTRIBUTIONS -> frames.ROLLUPS
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -44,10 +44,10 @@ class Rollups:
     counts: KeyedRows = field(default_factory=lambda: KeyedRows(COUNTS, "key"))
 
     def moved(self, before: pl.DataFrame, after: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
-        """The counts after what contributed `before` contributes `after`, and those that changed. Frames: SEGMENT, SEGMENT -> COUNTS."""
+        """The counts after what contributed `before` contributes `after`, and those that changed. Frames: SEGMENT and `n`, twice -> COUNTS."""
         signs = [
-            before.with_columns(pl.lit(-1, dtype=pl.Int64).alias("n")),
-            after.with_columns(pl.lit(1, dtype=pl.Int64).alias("n")),
+            before.with_columns(-pl.col("n")),
+            after,
         ]
         change = pl.concat(signs).group_by(SEGMENT.names()).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
         if change.is_empty():
@@ -90,32 +90,43 @@ def _keyed(counts: pl.DataFrame) -> pl.DataFrame:
     return counts.with_columns(pl.struct(SEGMENT.names()).hash().alias("key")).select(COUNTS.names())
 
 
-def contributions(told: Told, signals: pl.DataFrame, outcomes: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
-    """What these sessions add to the counts. Frames: Told, SIGNALS with `group`, OUTCOMES with `group` -> SEGMENT."""
-    people = told.sessions.filter(~pl.col("is_bot"))
-    shown = people.select("group", "partition", "site", *(name for name in DIMENSIONS))
-    names = step_table(rules.journeys)
-    steps = told.steps.select("group", "journey_no", "step", "first_ms").join(names, on=["journey_no", "step"])
-    goals = steps.join(
-        people.filter(pl.col("status") == "converted").select("group", "journey_no"), on=["group", "journey_no"], how="semi"
-    ).filter(pl.col("is_goal") == 1)
-    parts = [
-        _measured(people.select("group", pl.col("first_ms").alias("ms")), "sessions"),
-        _measured(steps.select("group", pl.col("first_ms").alias("ms"), "journey", pl.col("step_name").alias("step")), "reached"),
-        _measured(goals.select("group", pl.col("first_ms").alias("ms"), "journey", pl.col("step_name").alias("step")), "converted"),
-        _measured(
-            outcomes.select("group", pl.col("began_at").cast(pl.Int64).alias("ms"), "journey", "step", "expectation"), "abandoned"
-        ),
-        _measured(signals.select("group", pl.col("fired_at").cast(pl.Int64).alias("ms"), "journey", "step", "signal"), "signals"),
-    ]
+def contributions(told: Told, facts: Mapping[str, pl.DataFrame], rules: SessionRules) -> pl.DataFrame:
+    """What these sessions add to the counts. Frames: Told, its SIGNALS and OUTCOMES -> SEGMENT and `n`."""
+    segment = ["partition", "site", *rules.dimensions]
     interval_ms = milliseconds(rules.interval)
-    not_chosen = [pl.lit("").alias(name) for name in DIMENSIONS if name not in rules.dimensions]
-    return (
-        pl.concat(parts)
-        .join(shown, on="group", how="inner")
-        .with_columns((pl.col("ms") // interval_ms * interval_ms).alias("interval_ms"), *not_chosen)
-        .select(_segment_column(name) for name in SEGMENT.names())
+    interval = (pl.col("ms") // interval_ms * interval_ms).alias("interval_ms")
+    sessions = told.sessions.select(*segment, "is_bot", "status", "journey_no", pl.col("first_ms").alias("ms"))
+    steps = pl.concat(
+        [
+            told.steps.select(pl.col("first_ms").alias("ms"), pl.col("journey_no").alias("no"), "step"),
+            sessions.drop("ms")[told.steps["group"].to_numpy()],
+        ],
+        how="horizontal",
     )
+    # Counted by number first: names are looked up for what is left.
+    reached = (
+        steps.filter(~pl.col("is_bot"))
+        .group_by(*segment, interval, pl.col("no").alias("journey_no"), "step", (pl.col("status") == "converted") & (pl.col("journey_no") == pl.col("no")))
+        .agg(pl.len().cast(pl.Int64).alias("n"))
+        .join(step_table(rules.journeys), on=["journey_no", "step"])
+        .drop("step")
+        .rename({"step_name": "step"})
+    )
+    people = sessions.filter(~pl.col("is_bot")).group_by(*segment, interval).agg(pl.len().cast(pl.Int64).alias("n"))
+    parts = [
+        _measured(people, "sessions", rules),
+        _measured(reached, "reached", rules),
+        _measured(reached.filter("status", pl.col("is_goal") == 1), "converted", rules),
+        *(
+            _measured(
+                facts[table].with_columns(pl.col(at).cast(pl.Int64).alias("ms"), pl.lit(1, dtype=pl.Int64).alias("n")).with_columns(interval),
+                measure,
+                rules,
+            )
+            for table, at, measure in (("outcomes", "began_at", "abandoned"), ("signals", "fired_at", "signals"))
+        ),
+    ]
+    return pl.concat(parts)
 
 
 def rows(counts: pl.DataFrame, rules: SessionRules, source: str) -> pl.DataFrame:
@@ -134,20 +145,9 @@ def rows(counts: pl.DataFrame, rules: SessionRules, source: str) -> pl.DataFrame
     )
 
 
-_OPTIONAL: Sequence[str] = ("journey", "step", "expectation", "signal")
-
-
-def _measured(rows_: pl.DataFrame, measure: str) -> pl.DataFrame:
-    return rows_.select(
-        "group",
-        "ms",
-        *(pl.col(name) if name in rows_.columns else pl.lit(None, dtype=pl.String).alias(name) for name in _OPTIONAL),
-        pl.lit(measure).alias("measure"),
-    )
-
-
-def _segment_column(name: str) -> pl.Expr:
-    column = pl.col(name)
-    if SEGMENT[name] != pl.Categorical():
-        return column.cast(SEGMENT[name])
-    return column.cast(pl.Categorical()).fill_null("")
+def _measured(counted: pl.DataFrame, measure: str, rules: SessionRules) -> pl.DataFrame:
+    """Frames: any with some columns of SEGMENT, and `n` -> SEGMENT and `n`."""
+    known = {*counted.columns} - {name for name in DIMENSIONS if name not in rules.dimensions}
+    columns = [pl.col(name) if name in known else pl.lit("").alias(name) for name in SEGMENT.names() if name != "measure"]
+    words = [pl.col(name).cast(pl.String).cast(dtype).fill_null("") for name, dtype in SEGMENT.items() if dtype == pl.Categorical()]
+    return counted.select(*columns, pl.lit(measure).alias("measure"), "n").with_columns(words).select(*SEGMENT.names(), "n")

@@ -1,8 +1,9 @@
 """Rows of ClickHouse from what there is to say of sessions.
 
-Frames:  Told -> frames.SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, each with `partition`, and `group` or what it is compared by
+Frames:  Told -> frames.SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, each with `partition`
 """
 
+import numpy as np
 import polars as pl
 
 from pipeline import frames
@@ -18,11 +19,9 @@ ORDER_AFTER_COMMIT = "order_after_commit"
 _LABELS = ("device", "browser", "os", "country", "app_version", "acquisition_channel")
 
 
-def sessions(told: Told, rules: SessionRules) -> pl.DataFrame:
-    """One row a session, with `group`. Frames: -> SESSIONS."""
-    journeys = rules.journeys
-    return _with_journey(told.sessions, journeys).select(
-        "group",
+def sessions(sessions: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
+    """One row each of these sessions. Frames: of Told -> SESSIONS."""
+    return _with_journey(sessions, rules.journeys).select(
         "partition",
         pl.col("site").cast(pl.String),
         "visitor_id",
@@ -52,42 +51,37 @@ def sessions(told: Told, rules: SessionRules) -> pl.DataFrame:
     )
 
 
-def steps(told: Told, rules: SessionRules) -> pl.DataFrame:
-    """One row a session, journey and step reached, with `group`. Frames: -> STEPS."""
-    return (
-        told.steps.select("group", "journey_no", "step", "first_ms", "last_ms", "n_events", "engaged_ms")
-        .join(step_table(rules.journeys), on=["journey_no", "step"], how="inner")
-        .join(
-            told.sessions.select("group", "partition", "site", "visitor_id", "told_id", "customer_id", "account_id"),
-            on="group",
-            how="inner",
-        )
-        .select(
-            "group",
-            "partition",
-            pl.col("site").cast(pl.String),
-            pl.lit("session").alias("instance"),
-            pl.concat_str("visitor_id", pl.lit("/"), "told_id").alias("instance_id"),
-            "journey",
-            pl.col("step_name").alias("step"),
-            pl.col("step").cast(pl.UInt32).alias("step_index"),
-            "is_commit",
-            "is_goal",
-            "owner",
-            _time("first_ms").alias("first_at"),
-            _time("last_ms").alias("last_at"),
-            "n_events",
-            "engaged_ms",
-            pl.col("told_id").alias("session_id"),
-            "visitor_id",
-            "customer_id",
-            "account_id",
-        )
+def steps(steps: pl.DataFrame, told: Told, rules: SessionRules) -> pl.DataFrame:
+    """One row a session, journey and step reached, of these steps. Frames: of Told -> STEPS."""
+    first = np.cumsum([0, *(len(journey.steps) for journey in rules.journeys.journeys)])
+    named = step_table(rules.journeys)[first[steps["journey_no"].to_numpy()] + steps["step"].to_numpy()]
+    whose = told.sessions.select("partition", "site", "visitor_id", "told_id", "customer_id", "account_id")[steps["group"].to_numpy()]
+    return pl.concat(
+        [steps.select("first_ms", "last_ms", "n_events", "engaged_ms"), named, whose], how="horizontal"
+    ).select(
+        "partition",
+        pl.col("site").cast(pl.String),
+        pl.lit("session").alias("instance"),
+        pl.concat_str("visitor_id", pl.lit("/"), "told_id").alias("instance_id"),
+        "journey",
+        pl.col("step_name").alias("step"),
+        pl.col("step").cast(pl.UInt32).alias("step_index"),
+        "is_commit",
+        "is_goal",
+        "owner",
+        _time("first_ms").alias("first_at"),
+        _time("last_ms").alias("last_at"),
+        "n_events",
+        "engaged_ms",
+        pl.col("told_id").alias("session_id"),
+        "visitor_id",
+        "customer_id",
+        "account_id",
     )
 
 
 def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
-    """One row a signal that fired, with `group`. Frames: -> SIGNALS."""
+    """One row a signal that fired. Frames: -> SIGNALS."""
     fired = told.fired.join(
         told.sessions.select("group", "told_id", "customer_id", "account_id", "journey_no", *_LABELS), on="group", how="inner"
     )
@@ -108,7 +102,6 @@ def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
         .with_columns(pl.coalesce(own, "by_then").alias("step"))
         .join(step_table(rules.journeys), on=["journey_no", "step"], how="left")
         .select(
-            "group",
             "partition",
             pl.col("site").cast(pl.String),
             pl.col("signal").cast(pl.String),
@@ -133,7 +126,7 @@ def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
 
 
 def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
-    """One row an abandoned session, with `group`. Frames: -> OUTCOMES."""
+    """One row an abandoned session. Frames: -> OUTCOMES."""
     abandoned = _with_journey(told.sessions.filter((pl.col("status") == "abandoned") & ~pl.col("is_bot")), rules.journeys).join(
         told.commits.select("group", "journey_no", "ms", "high", "low"), on=["group", "journey_no"], how="inner"
     )
@@ -142,7 +135,6 @@ def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
     expectation = pl.Series([ORDER_AFTER_COMMIT], dtype=pl.String).new_from_index(0, abandoned.height)
     due = (pl.col("last_ms").cast(frames.TIME) + pl.lit(rules.gap)).cast(frames.TIME)
     return abandoned.select(
-        "group",
         "partition",
         pl.col("site").cast(pl.String),
         expectation.alias("expectation"),
@@ -169,7 +161,6 @@ def identities(told: Told) -> pl.DataFrame:
     """One row a session with a customer. Frames: -> IDENTITIES."""
     known = told.sessions.filter(pl.col("linked_ms").is_not_null() & ~pl.col("is_bot")).sort("linked_ms", "customer_id")
     return known.select(
-        "group",
         "partition",
         pl.col("site").cast(pl.String),
         "visitor_id",

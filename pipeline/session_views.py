@@ -1,6 +1,7 @@
-"""Sessions as they are told: from what the fold remembers to one row a session, with its steps, journey and status.
+"""From what the fold remembers to one row a session, with its steps, journey and status.
 
-The same function looks at what was remembered before a step and after it; what differs is what a step has to say.
+The same function looks at what was remembered before a step and after it; what differs is what a step has to say. A session's number is its place in the
+frame, so that what belongs to it is added up and looked up by place, in numpy: joins cost more than all the rest.
 
 Frames:  PARTS, REACHED, COMMITS, LASTS -> Told
 Cases:   nobody known and one customer -> one session | a second customer -> a session of its own, ~2 | an id used again -> ~r and its first ms
@@ -8,7 +9,6 @@ Cases:   nobody known and one customer -> one session | a second customer -> a s
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -21,8 +21,8 @@ from pipeline.watermark import milliseconds
 
 Quiet = Callable[[pl.DataFrame], NDArray[np.bool_]]
 """Says of sessions (PARTS) which of them have ended."""
-
-STATUSES = ("open", "browsed", "abandoned", "converted")
+Places = NDArray[np.int64]
+"""Rows of a frame."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,19 @@ class Told:
     """What there is to say of some visitors."""
 
     sessions: pl.DataFrame
-    """PARTS of whole sessions and `group` (its number here), what LASTS has of them, `told_id`, `journey_no`, `furthest`, `mask` (bit a step reached), `places` (a hash of the steps reached in all journeys), `status`, `n_signals`,
-    `points`, `linked_ms` (first event that names the customer); journey_no and furthest are null without a step."""
-    groups: pl.DataFrame
-    """`part`, `visitor_key` and `group`: which session each part belongs to."""
+    """PARTS of whole sessions in order of `group` (its number, from 0), what LASTS has of them, `told_id`, `journey_no`, `furthest`, `mask` (bit a step
+    reached), `places` (a hash of the steps reached in all journeys), `status`, `n_signals`, `points`, `linked_ms` (first event that names the customer);
+    journey_no and furthest are null without a step."""
+    groups: Places
+    """The session of each part, in the order of the parts."""
     steps: pl.DataFrame
     """REACHED of sessions: `group`, `journey_no`, `step`, `first_ms`, `last_ms`, `n_events`, `engaged_ms`."""
     commits: pl.DataFrame
     """COMMITS of sessions: `group`, `journey_no`, `ms`, `high`, `low`."""
     fired: pl.DataFrame
     """Signals of sessions that are no bots: the columns of the fold's FIRED and `group`."""
-
-    @cached_property
-    def ids(self) -> pl.DataFrame:
-        """What a session is found by: `visitor_key`, `told_id`."""
-        return self.sessions.select("visitor_key", "told_id")
+    masks: NDArray[np.uint64]
+    """Journey, session -> a bit for each step reached."""
 
 
 def patience_ms(parts: pl.DataFrame, rules: SessionRules) -> NDArray[np.int64]:
@@ -64,92 +62,118 @@ def clustered(parts: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
 
 def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
     """Put the parts (with `cluster`, in that order) together to sessions and say what each of them is."""
-    parts = _numbered(remembered.parts)
-    linked = parts.filter(pl.col("customer_id").is_not_null()).group_by("group").agg(pl.col("first_ms").min().alias("linked_ms"))
-    sessions = (
-        merged(parts, "group").with_columns(_told_id().alias("told_id")).join(linked, on="group", how="left", maintain_order="left")
-    )
+    parts, linked_ms = _numbered(remembered.parts)
+    sessions = merged(parts, "group")
+    if sessions.height < parts.height:
+        sessions = sessions.sort("group")
     groups = parts.select("visitor_key", "part", "group")
-    steps = _grouped(remembered.reached, groups).with_columns(
-        (pl.col("place") // PLACES).alias("journey_no"), (pl.col("place") % PLACES).alias("step")
+    steps = _steps(remembered.reached, groups)
+    masks, journey_no, furthest = _furthest(steps, rules.journeys, sessions.height)
+    fired = _grouped(remembered.fired, groups)
+    if fired.height:
+        fired = fired.filter(~pl.Series(sessions["is_bot"].to_numpy()[fired["group"].to_numpy()]))
+    met = fired["group"].to_numpy()
+    at = np.arange(sessions.height)
+    is_along = furthest >= 0
+    mask = masks[journey_no, at]
+    journeys = rules.journeys.journeys
+    goal, commit = (np.array([getattr(journey, name) for journey in journeys]) for name in ("goal_index", "commit_index"))
+    is_goal = is_along & (mask >> goal[journey_no].astype(np.uint64) & np.uint64(1)).astype(bool)
+    is_commit = is_along & (furthest >= commit[journey_no])
+    is_quiet = quiet(sessions)
+    status = np.select([is_goal, ~is_quiet, is_commit], [3, 0, 2], 1)
+    sessions = sessions.with_columns(
+        _told_id().alias("told_id"),
+        *_lasts(_grouped(remembered.lasts, groups), sessions.height),
+        pl.when(pl.Series(linked_ms < _NEVER)).then(pl.Series(linked_ms)).alias("linked_ms"),
+        pl.when(pl.Series(is_along)).then(pl.Series(journey_no, dtype=pl.Int16)).alias("journey_no"),
+        pl.when(pl.Series(is_along)).then(pl.Series(furthest, dtype=pl.Int16)).alias("furthest"),
+        pl.Series("mask", mask),
+        pl.Series("places", _places(masks)),
+        pl.Series("n_signals", np.bincount(met, minlength=sessions.height), pl.UInt32),
+        pl.Series("points", np.bincount(met, fired["weight"].to_numpy(), minlength=sessions.height), pl.Float64),
+        pl.Series("is_quiet", is_quiet),
+        STATUSES.gather(status).alias("status"),
     )
-    if steps.select("group", "place").is_duplicated().any():
-        steps = steps.group_by("group", "journey_no", "step", "place").agg(
-            pl.col("first_ms").min(), pl.col("last_ms").max(), pl.col("n_events").sum(), pl.col("engaged_ms").sum()
-        )
-    said_last = latest(_grouped(remembered.lasts, groups), "group")
-    for kind, values in _LASTS:
-        of_kind = said_last.filter(pl.col("kind") == kind).select("group", **values)
-        sessions = sessions.join(of_kind, on="group", how="left", maintain_order="left")
-    places = steps.group_by("group").agg(pl.col("place").hash().sum().alias("places"))
-    sessions = sessions.join(places, on="group", how="left", maintain_order="left")
-    sessions = sessions.join(_furthest(steps, rules.journeys), on="group", how="left", maintain_order="left").with_columns(
-        pl.col("mask").fill_null(0), pl.col("is_goal").fill_null(value=False), pl.col("is_commit").fill_null(value=False)
-    )
-    fired = (
-        _grouped(remembered.fired, groups)
-        .join(sessions.select("group", "is_bot"), on="group")
-        .filter(~pl.col("is_bot"))
-        .drop("is_bot")
-    )
-    points = fired.group_by("group").agg(pl.len().cast(pl.UInt32).alias("n_signals"), pl.col("weight").sum().alias("points"))
-    sessions = sessions.join(points, on="group", how="left", maintain_order="left").with_columns(
-        pl.col("n_signals").fill_null(0), pl.col("points").fill_null(0.0), pl.Series("is_quiet", quiet(sessions))
-    )
-    status = (
-        pl.when("is_goal")
-        .then(pl.lit("converted"))
-        .when(~pl.col("is_quiet"))
-        .then(pl.lit("open"))
-        .when("is_commit")
-        .then(pl.lit("abandoned"))
-        .otherwise(pl.lit("browsed"))
-    )
-    first_commits = (
-        _grouped(remembered.commits, groups)
-        .sort("ms", "tie")
-        .group_by("group", "journey", maintain_order=True)
-        .first()
-        .rename({"journey": "journey_no"})
-    )
-    return Told(sessions.with_columns(status.alias("status")), groups, steps, first_commits, fired)
+    commits = _grouped(remembered.commits, groups).rename({"journey": "journey_no"})
+    first_commits = commits.sort("ms", "tie").unique(["group", "journey_no"], keep="first", maintain_order=True)
+    return Told(sessions, groups["group"].to_numpy(), steps, first_commits, fired, masks)
 
 
-_LASTS = (
-    (ORDER, {"order_id": pl.col("text")}),
-    (CART, {"cart_id": pl.col("text")}),
-    (AMOUNT, {"amount_minor": pl.col("amount_minor"), "currency": pl.col("currency")}),
-)
-"""Kind of LASTS -> columns of a session."""
+STATUSES = pl.Series(["open", "browsed", "abandoned", "converted"])
+"""What a session can be, but merged."""
+
+_NEVER = np.iinfo(np.int64).max
+
+_LASTS = ((ORDER, {"order_id": "text"}), (CART, {"cart_id": "text"}), (AMOUNT, {"amount_minor": "amount_minor", "currency": "currency"}))
+"""Kind of LASTS -> column of a session -> column of it."""
+
+
+def _lasts(lasts: pl.DataFrame, n: int) -> list[pl.Series]:
+    """What LASTS has of each of so many sessions."""
+    lasts = latest(lasts, "group")
+    kind, group = lasts["kind"].to_numpy(), lasts["group"].to_numpy()
+    columns = []
+    for kind_, names in _LASTS:
+        of_kind = np.flatnonzero(kind == kind_)
+        place = np.full(n, -1)
+        place[group[of_kind]] = of_kind
+        columns += [lasts[of_it].gather(rows_or_none(place)).alias(name) for name, of_it in names.items()]
+    return columns
+
+
+def rows_or_none(places: Places) -> pl.Series:
+    """Places to gather; null where they are -1."""
+    return pl.select(pl.when(pl.Series(places >= 0)).then(pl.Series(places, dtype=pl.Int64)).cast(pl.UInt32)).to_series()
 
 
 def _grouped(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     return rows.join(groups, on=["visitor_key", "part"], how="inner")
 
 
-def _numbered(parts: pl.DataFrame) -> pl.DataFrame:
-    """The parts with `group` (a number a session), `number` (1, or of the further customers) and `cluster_ms` (its first event)."""
+def _steps(reached: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """REACHED of sessions, each journey and step once."""
+    steps = _grouped(reached, groups).select(
+        "group",
+        "place",
+        (pl.col("place") // PLACES).alias("journey_no"),
+        (pl.col("place") % PLACES).alias("step"),
+        "first_ms",
+        "last_ms",
+        "n_events",
+        "engaged_ms",
+    )
+    of_session = steps["group"].to_numpy() * 2**16 + steps["place"].to_numpy()
+    if len(np.unique(of_session)) < len(of_session):
+        steps = steps.group_by("group", "place", "journey_no", "step").agg(
+            pl.col("first_ms").min(), pl.col("last_ms").max(), pl.col("n_events").sum(), pl.col("engaged_ms").sum()
+        )
+    return steps
+
+
+def _numbered(parts: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """The parts with `group`, `number` (1, or of the further customers) and `cluster_ms` (its first event); and when each session was first linked to a customer."""
     cluster = parts["cluster"].to_numpy()
     n = len(cluster)
     begins = np.flatnonzero(np.append(True, cluster[1:] != cluster[:-1])) if n else np.zeros(0, dtype=np.int64)
-    cluster_ms = parts["first_ms"].to_numpy()[begins][np.searchsorted(begins, np.arange(n), side="right") - 1] if n else begins
-    parts = parts.with_columns(pl.Series("cluster_ms", cluster_ms, pl.Int64))
-    known = parts.filter(pl.col("customer_id").is_not_null())
-    if known["cluster"].is_duplicated().any():
-        place = (
-            known.sort("first_ms", "customer_id")
-            .select("part", "cluster", pl.int_range(pl.len(), dtype=pl.Int64).over("cluster").alias("number") + 1)
-            .filter(pl.col("number") > 1)
-        )
-        parts = parts.join(place, on=["cluster", "part"], how="left", maintain_order="left").with_columns(
-            pl.col("number").fill_null(1)
-        )
-    else:
-        parts = parts.with_columns(pl.lit(1, dtype=pl.Int64).alias("number"))
-    return parts.with_columns(
-        (pl.col("cluster") * (n + 1) + pl.col("number")).alias("group"),
-        pl.col("is_reused").all().over("cluster") if n else pl.col("is_reused"),
+    first_ms = parts["first_ms"].to_numpy()
+    is_known = parts["customer_id"].is_not_null().to_numpy()
+    group, number = cluster, np.ones(n, dtype=np.int64)
+    if len(np.unique(cluster[is_known])) < is_known.sum():
+        # Customers of one cluster are counted in the order in which they came.
+        counted = parts.filter(pl.Series(is_known)).select(pl.struct("first_ms", "customer_id").rank("ordinal").over("cluster"))
+        number[is_known] = counted.to_series().to_numpy()
+        group = np.unique(cluster * (n + 1) + number, return_inverse=True)[1]
+    linked_ms = np.full(group.max(initial=-1) + 1, _NEVER)
+    np.minimum.at(linked_ms, group[is_known], first_ms[is_known])
+    is_reused = np.logical_and.reduceat(parts["is_reused"].to_numpy(), begins) if n else np.zeros(0, dtype=bool)
+    numbered = parts.with_columns(
+        pl.Series("group", group),
+        pl.Series("number", number),
+        pl.Series("cluster_ms", first_ms[begins][cluster] if n else first_ms),
+        pl.Series("is_reused", is_reused[cluster] if n else is_reused),
     )
+    return numbered, linked_ms
 
 
 def _told_id() -> pl.Expr:
@@ -159,30 +183,27 @@ def _told_id() -> pl.Expr:
     return pl.concat_str(pl.when(pl.col("session_id").is_null()).then(first).otherwise(pl.concat_str("session_id", again)), number)
 
 
-def _furthest(steps: pl.DataFrame, journeys: JourneyMap) -> pl.DataFrame:
-    """The journey of each session that got furthest: `group`, `journey_no`, `furthest`, `mask`, `is_goal`, `is_commit`."""
-    along = pl.DataFrame(
-        {
-            "journey_no": range(len(journeys.journeys)),
-            "goal": [journey.goal_index for journey in journeys.journeys],
-            "commit": [journey.commit_index for journey in journeys.journeys],
-            "last": [max(1, len(journey.steps) - 1) for journey in journeys.journeys],
-        },
-        schema={"journey_no": pl.Int16, "goal": pl.Int16, "commit": pl.Int16, "last": pl.Int16},
-    )
-    of_journeys = (
-        steps.join(along, on="journey_no")
-        .group_by("group", "journey_no")
-        .agg(
-            pl.col("step").max().alias("furthest"),
-            (pl.lit(1, dtype=pl.UInt64) * 2 ** pl.col("step").cast(pl.UInt64)).sum().alias("mask"),
-            (pl.col("step") == pl.col("goal")).any().alias("is_goal"),
-            (pl.col("step") >= pl.col("commit")).any().alias("is_commit"),
-            (pl.col("step").max() / pl.col("last").first()).alias("share"),
-        )
-    )
-    if len(journeys.journeys) > 1:
-        of_journeys = of_journeys.sort(
-            ["group", "is_goal", "is_commit", "share", "journey_no"], descending=[False, True, True, True, False]
-        ).unique("group", keep="first")
-    return of_journeys.drop("share")
+def _furthest(steps: pl.DataFrame, journeys: JourneyMap, n: int) -> tuple[NDArray[np.uint64], Places, Places]:
+    """Of so many sessions: the steps reached as bits (journey, session), the journey that got furthest, and its last step (-1: none)."""
+    group, journey_no, step = (steps[name].to_numpy() for name in ("group", "journey_no", "step"))
+    masks = np.zeros((len(journeys.journeys), n), dtype=np.uint64)
+    np.bitwise_or.at(masks, (journey_no, group), np.uint64(1) << step.astype(np.uint64))
+    reached = np.full(masks.shape, -1, dtype=np.int64)
+    np.maximum.at(reached, (journey_no, group), step)
+    worth = np.empty(masks.shape)
+    for no, journey in enumerate(journeys.journeys):
+        is_goal = (masks[no] >> np.uint64(journey.goal_index) & np.uint64(1)).astype(bool)
+        share = reached[no] / max(1, len(journey.steps) - 1)
+        # The goal counts most, then the commit step, then the share of the way: of equals the first journey stands.
+        worth[no] = np.where(reached[no] < 0, -1, 4 * is_goal + 2 * (reached[no] >= journey.commit_index) + share)
+    best = worth.argmax(axis=0)
+    return masks, best, reached[best, np.arange(n)]
+
+
+def _places(masks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A hash of the steps reached in all journeys."""
+    mixed = np.zeros(masks.shape[1], dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for mask in masks:
+            mixed = (mixed ^ mask) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed
