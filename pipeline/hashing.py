@@ -73,6 +73,9 @@ def _added(hashes: Hashes, column: pl.Series, multiplier: np.uint64) -> Hashes:
     _, offset_bytes, text = array.buffers()
     offsets = np.frombuffer(offset_bytes, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
     starts, lengths = offsets[:-1], np.diff(offsets)
+    nulls = column.is_null().to_numpy() if column.null_count() else None
+    if nulls is not None:
+        lengths[nulls] = 0  # what lies behind a null is anything
     # Words are read where they lie, unaligned and a little beyond the end, which the mask takes away.
     size = 0 if text is None else text.size
     padded = np.zeros(size + 8, dtype=np.uint8)
@@ -88,8 +91,7 @@ def _added(hashes: Hashes, column: pl.Series, multiplier: np.uint64) -> Hashes:
         hashes[rows] = _mixed(hashes[rows] ^ word, multiplier)
         at += 8
         rows = rows[left > 8]
-    if column.null_count():
-        nulls = column.is_null().to_numpy()
+    if nulls is not None:
         hashes[nulls] = _mixed(hashes[nulls] ^ _NULL, multiplier)
     return hashes
 

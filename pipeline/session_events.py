@@ -16,8 +16,9 @@ from pipeline.frames import FATES, REFUSED
 from pipeline.hashing import Hashes, also64, also128, hash64, hash128
 from pipeline.ordering import ties
 from pipeline.rejects import Reason
-from pipeline.session_parts import clusters
+from pipeline.session_parts import CONTEXT, LASTS, ORIGIN, PARTS, by_customer, clusters
 from pipeline.session_rules import SessionRules
+from pipeline.signal_engine import WINDOW
 from pipeline.watermark import UNREAD, Millis, advanced, in_ms, milliseconds
 
 
@@ -56,7 +57,7 @@ def judged(batch: pl.DataFrame, watermarks: pl.DataFrame, ids: EventIds, rules: 
     fate = np.full(len(batch), 1)
     fate[too_late] = 2
     fate[chosen] = 0
-    applied = _keyed(batch[chosen], event_ms[chosen], key[chosen], low[chosen])
+    applied = _keyed(batch if len(chosen) == len(batch) else batch[chosen], event_ms[chosen], key[chosen], low[chosen])
     refused = np.flatnonzero(too_late)
     return Judged(
         applied,
@@ -76,15 +77,17 @@ def forgotten(watermarks: pl.DataFrame, horizon_ms: int) -> dict[int, int]:
 def _keyed(events: pl.DataFrame, event_ms: Millis, key: Hashes, low: Hashes) -> pl.DataFrame:
     # A visitor is one of his partition: what a worker holds beside it must not matter. And an id that says nothing is none.
     visitor_key = apart(events["partition"].to_numpy(), hash64(events["site"], events["visitor_id"]))
-    events = events.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in _IDS)
+    session_id, *ids = events.select(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in _IDS)
     return events.with_columns(
+        session_id,
+        *ids,
         pl.Series("event_ms", event_ms, pl.Int64),
         ties(events["sequence"], key),
         pl.Series("event_key", key, pl.UInt64),
         pl.Series("event_low", low, pl.UInt64),
         pl.Series("part_key", key ^ event_ms.astype(np.uint64), pl.UInt64),
         pl.Series("visitor_key", visitor_key, pl.UInt64),
-        pl.Series("stream", also64(visitor_key, events["session_id"]), pl.UInt64),
+        pl.Series("stream", also64(visitor_key, session_id), pl.UInt64),
     )
 
 
@@ -92,17 +95,23 @@ _IDS = ("session_id", "customer_id", "account_id")
 
 
 def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
-    """The applied events in order of (stream, event_ms, tie), with `piece`: a number for each part of a session they belong to."""
-    events = events.sort("stream", "event_ms", "tie")
+    """The applied events in order of (stream, event_ms, tie), with `piece`, a number for each part of a session they belong to, and `part`."""
+    columns = [name for name in events.columns if name in _NEEDED or name in WINDOW]  # to sort the others as well takes as long again
+    events = events.select(columns).sort("stream", "event_ms", "tie")
     event_ms = events["event_ms"].to_numpy()
     has_id = events["session_id"].is_not_null().to_numpy()
     patience_ms = np.where(has_id, milliseconds(rules.retention), milliseconds(rules.gap)).astype(np.int64)
     cluster = clusters(events["stream"].to_numpy(), event_ms, event_ms, patience_ms)
-    customer = hash64(events["customer_id"])
-    customer[events["customer_id"].is_null().to_numpy()] = 0
-    with np.errstate(over="ignore"):
-        piece = customer ^ (cluster.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    return events.with_columns(pl.Series("piece", piece, pl.UInt64))
+    piece, first = by_customer(cluster, events["customer_id"])
+    return events.with_columns(
+        pl.Series("piece", piece, pl.Int64), pl.Series("part", events["part_key"].to_numpy()[first][piece], pl.UInt64)
+    )
+
+
+_NEEDED = frozenset(
+    (*PARTS, *LASTS, *CONTEXT, *ORIGIN, "part_key", "event_key", "event_low", "page_type", "journey", "step", "order_id", "cart_id")
+)
+"""Columns of an event that make a session; and those of WINDOW, signals."""
 
 
 def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:

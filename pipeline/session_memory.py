@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.hashing import Hashes
-from pipeline.session_parts import COMMITS, PLACES, REACHED, Remembered, lasts, latest, merged, pieces
+from pipeline.session_parts import COMMITS, PLACES, REACHED, Remembered, by_customer, lasts, latest, merged, pieces
 from pipeline.session_rules import SessionRules
 from pipeline.session_signals import signals_after
 from pipeline.session_state import OF_VISITORS, SessionState
@@ -34,10 +34,7 @@ def with_events(
     before: Remembered, events: pl.DataFrame, state: SessionState, watermarks: pl.DataFrame, rules: SessionRules
 ) -> Remembered:
     """What is remembered of these visitors after these events; the parts with `cluster`, in order of it."""
-    fresh = pieces(events)
-    part_of_piece = fresh.select("piece", "part")
-    parts, renamed = _joined(pl.concat([before.parts, fresh.drop("piece")]), state, rules)
-    events = events.join(part_of_piece, on="piece", how="left", maintain_order="left")
+    parts, renamed = _joined(pl.concat([before.parts, pieces(events)]), state, rules)
     reached = pl.concat([before.reached, *(_reached(events, no, name) for no, (name, _) in enumerate(rules.journeys.columns()))])
     commits = pl.concat(
         [
@@ -59,32 +56,41 @@ def with_events(
 
 def _joined(parts: pl.DataFrame, state: SessionState, rules: SessionRules) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Parts of one cluster and customer as one, in order and with `cluster`; and which part each has become: `visitor_key`, `part`, `became`."""
-    parts = _reuse(clustered(parts, rules), state)
-    group = parts.select(pl.struct("cluster", "customer_id").hash().alias("group"))["group"]
-    parts = parts.with_columns(group)
+    parts = clustered(parts, rules)
+    group, _ = by_customer(parts["cluster"].to_numpy(), parts["customer_id"])
+    parts = parts.with_columns(_reuse(parts, state), pl.Series("group", group))
     whole = merged(parts, "group")
+    if whole.height == parts.height:
+        return parts.drop("group"), _BECAME
     became = (
-        parts.filter(~pl.col("group").is_unique())
-        .select("visitor_key", "part", "group")
+        parts.select("visitor_key", "part", "group")
         .join(whole.select("group", pl.col("part").alias("became")), on="group", how="left")
-        .drop("group")
         .filter(pl.col("part") != pl.col("became"))
-        .unique()
+        .drop("group")
     )
     return whole.drop("group").sort("stream", "first_ms", "part"), became
 
 
-def _reuse(parts: pl.DataFrame, state: SessionState) -> pl.DataFrame:
-    """Mark the clusters whose emitter's id had been used before, in another cluster or one that was forgotten."""
-    has_id = pl.col("session_id").is_not_null()
-    streams = np.unique(parts.filter(has_id)["stream"].to_numpy())
-    gone, _ = state.retired.take(streams)
-    is_second = pl.col("cluster") != pl.col("cluster").min().over("stream")
-    is_gone = pl.col("stream").is_in(gone["stream"].implode())
+_BECAME = pl.DataFrame(schema={"visitor_key": pl.UInt64, "part": pl.UInt64, "became": pl.UInt64})
+"""No part has become another."""
+
+
+def _reuse(parts: pl.DataFrame, state: SessionState) -> pl.Series:
+    """Whether the emitter's id of each cluster had been used before, in another cluster or one that was forgotten; parts in their order."""
+    stream, cluster = parts["stream"].to_numpy(), parts["cluster"].to_numpy()
+    if not len(stream):
+        return parts["is_reused"]
+    begins = np.flatnonzero(np.append(True, cluster[1:] != cluster[:-1]))
+    of_cluster = stream[begins]
+    has_id = parts["session_id"].is_not_null().to_numpy()[begins]
+    is_second = np.append(False, of_cluster[1:] == of_cluster[:-1])
+    gone, _ = state.retired.take(np.unique(of_cluster[has_id]))
+    is_gone = np.isin(of_cluster, gone["stream"].to_numpy())
     # What was told of a cluster stays; of a new one it is asked.
-    was_told_plain = (pl.col("sent_ms").is_not_null() & ~pl.col("is_reused")).any().over("cluster")
-    was_told_reused = pl.col("is_reused").any().over("cluster")
-    return parts.with_columns((~was_told_plain & (was_told_reused | (has_id & (is_second | is_gone)))).alias("is_reused"))
+    was_reused, was_told = parts["is_reused"].to_numpy(), parts["sent_ms"].is_not_null().to_numpy()
+    was_told_plain, was_told_reused = (np.logical_or.reduceat(is_so, begins) for is_so in (was_told & ~was_reused, was_reused))
+    is_reused = ~was_told_plain & (was_told_reused | (has_id & (is_second | is_gone)))
+    return pl.Series("is_reused", is_reused[cluster])
 
 
 def _reached(events: pl.DataFrame, no: int, column: str) -> pl.DataFrame:
@@ -122,9 +128,9 @@ def _summed(reached: pl.DataFrame) -> pl.DataFrame:
 def _commits(events: pl.DataFrame, no: int, column: str, commit: int) -> pl.DataFrame:
     """The first event of each part from the commit step of one journey on. Frames: -> COMMITS."""
     return (
-        events.filter(pl.col(column) >= commit)
-        .group_by("part", maintain_order=True)  # in the order of the events: the first of a group is the first there is
-        .first()
+        events.select("part", "visitor_key", "partition", "event_ms", "tie", "event_key", "event_low", column)
+        .filter(pl.col(column) >= commit)
+        .unique("part", keep="first", maintain_order=True)  # in the order of the events: the first row is the first event
         .with_columns(
             pl.lit(no, dtype=pl.Int16).alias("journey"),
             pl.col("event_ms").alias("ms"),
@@ -136,10 +142,11 @@ def _commits(events: pl.DataFrame, no: int, column: str, commit: int) -> pl.Data
 
 
 def _renamed(rows: pl.DataFrame, became: pl.DataFrame) -> pl.DataFrame:
-    if became.is_empty():
+    if became.is_empty() or rows.is_empty():
         return rows
-    return (
-        rows.join(became, on=["visitor_key", "part"], how="left", maintain_order="left")
-        .with_columns(pl.coalesce("became", "part").alias("part"))
-        .drop("became")
+    part = (
+        rows.select("visitor_key", "part")
+        .join(became, on=["visitor_key", "part"], how="left", maintain_order="left")
+        .select(pl.coalesce("became", "part").alias("part"))
     )
+    return rows.with_columns(part["part"])

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline import frames
-from pipeline.hashing import Hashes
+from pipeline.hashing import Hashes, hash64
 
 CONTEXT = ("device", "browser", "os", "country", "app_version")
 ORIGIN = ("campaign", "acquisition_channel")
@@ -166,10 +166,23 @@ def clusters(
     return numbers
 
 
+def by_customer(cluster: NDArray[np.int64], customer_id: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A number for each cluster (numbered from 0, in order) and customer in it, nobody among them; and the first row of each."""
+    customer = hash64(customer_id)
+    customer[customer_id.is_null().to_numpy()] = 0
+    first = np.flatnonzero(np.append(True, cluster[1:] != cluster[:-1])) if len(cluster) else np.zeros(0, dtype=np.int64)
+    if (customer == customer[first][cluster]).all():
+        return cluster, first
+    with np.errstate(over="ignore"):
+        both = customer ^ (cluster.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    _, first, number = np.unique(both, return_index=True, return_inverse=True)
+    return number, first
+
+
 def pieces(events: pl.DataFrame) -> pl.DataFrame:
     """What each part has got in this batch.
 
-    Frames:  events in order of (stream, event_ms, tie) with `piece` (a number a part) and `part_key` -> PARTS and `piece`
+    Frames:  events in order of (stream, event_ms, tie) with `piece` (a number a part) and `part` -> PARTS
     """
     row = pl.int_range(pl.len(), dtype=pl.UInt32)
     rows_of = [pl.when(pl.any_horizontal(pl.col(*pick.told_by).is_not_null())).then(row).alias(pick.name) for pick in _PICKS]
@@ -192,8 +205,7 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
         )
     )
     # All columns in one query: a look-up of its own costs more than the values do.
-    looked_up = [pl.col(name).gather(grouped["row"]).alias(name) for name in _SAME]
-    looked_up.append(pl.col("part_key").gather(grouped["row"]).alias("part"))
+    looked_up = [pl.col(name).gather(grouped["row"]).alias(name) for name in (*_SAME, "part")]
     for pick in _PICKS:
         columns = {**pick.values, **dict(zip(pick.order, ("event_ms", "tie"), strict=True))}
         looked_up += [pl.col(of_event).gather(grouped[pick.name]).alias(of_part) for of_part, of_event in columns.items()]
@@ -202,7 +214,7 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
         grouped.drop("row", *(pick.name for pick in _PICKS))
         .hstack(events.select(looked_up))
         .with_columns(pl.lit(value).alias(name) for name, value in never.items())
-        .select(*(pl.col(name).cast(dtype) for name, dtype in PARTS.items()), "piece")
+        .select(pl.col(name).cast(dtype) for name, dtype in PARTS.items())
     )
 
 
@@ -228,7 +240,7 @@ def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
             pl.col("last_ms").max(),
             pl.col("n_events").sum(),
             pl.col("engaged_ms").sum(),
-            *(pl.col(name).cast(pl.String).min().cast(_WORD) for name in CONTEXT),
+            *(pl.col(name).min() for name in CONTEXT),
             pl.col("is_bot").any(),
             pl.col("is_reused").all(),
             pl.col("is_quiet").all(),
@@ -265,10 +277,10 @@ def lasts(events: pl.DataFrame) -> pl.DataFrame:
         (CART, "cart_id", {"text": pl.col("cart_id"), "amount_minor": none, "currency": none}),
         (AMOUNT, "amount_minor", {"text": none}),
     )
+    events = events.select("part", "visitor_key", "partition", "event_ms", "tie", "order_id", "cart_id", "amount_minor", "currency")
     found = [
         events.filter(pl.col(told_by).is_not_null())
-        .group_by("part", maintain_order=True)
-        .last()
+        .unique("part", keep="last", maintain_order=True)
         .with_columns(pl.lit(kind).alias("kind"), pl.col("event_ms").alias("ms"), **values)
         .select(pl.col(name).cast(dtype) for name, dtype in LASTS.items())
         for kind, told_by, values in said

@@ -15,9 +15,8 @@ def signals_after(
     had_fired: pl.DataFrame, window: pl.DataFrame, events: pl.DataFrame, watermarks: pl.DataFrame, rules: SessionRules
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """All signals of these visitors after these events, and the events that a later one must find."""
-    fresh = events.filter(relevant(rules.signals)).select(
-        pl.col(name).cast(dtype) for name, dtype in window_schema(rules.journeys).items()
-    )
+    columns = [pl.col(name).cast(dtype) for name, dtype in window_schema(rules.journeys).items()]
+    fresh = events.lazy().filter(relevant(rules.signals)).select(columns).collect()  # lazy: of the columns that count alone
     found = judged(window, fresh, rules.signals)
     told = found.fired
     signal_id = hex128(told["site"], told["signal"], told["visitor_id"], told["event_id"])

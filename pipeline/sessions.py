@@ -52,7 +52,11 @@ class SessionsFold:
 
         # Whoever did something, and whoever has fallen silent since: looked at as they were, and as they are now.
         silent = state.parts.keys_where(lambda parts: ~_as_sent(parts) & ended(parts))
-        before, left = taken(state, np.unique(np.concatenate([events["visitor_key"].to_numpy(), *silent])))
+        touched = np.unique(np.concatenate([events["visitor_key"].to_numpy(), *silent]))
+        if not len(touched):
+            kept = swept(replace(state, ids=found.ids), found.watermarks, rules)
+            return Step(kept, {}, found.rejects, found.fates, found.watermarks)
+        before, left = taken(state, touched)
         after = with_events(before, events, left, found.watermarks, rules)
         old = told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
         new = told(after, rules, ended)
