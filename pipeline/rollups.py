@@ -149,5 +149,6 @@ def _measured(counted: pl.DataFrame, measure: str, rules: SessionRules) -> pl.Da
     """Frames: any with some columns of SEGMENT, and `n` -> SEGMENT and `n`."""
     known = {*counted.columns} - {name for name in DIMENSIONS if name not in rules.dimensions}
     columns = [pl.col(name) if name in known else pl.lit("").alias(name) for name in SEGMENT.names() if name != "measure"]
-    words = [pl.col(name).cast(pl.String).cast(dtype).fill_null("") for name, dtype in SEGMENT.items() if dtype == pl.Categorical()]
-    return counted.select(*columns, pl.lit(measure).alias("measure"), "n").with_columns(words).select(*SEGMENT.names(), "n")
+    typed = [pl.col(name).cast(dtype) for name, dtype in SEGMENT.items()]
+    filled = [column.fill_null("") if SEGMENT[name] == pl.Categorical() else column for name, column in zip(SEGMENT, typed, strict=True)]
+    return counted.select(*columns, pl.lit(measure).alias("measure"), "n").select(*filled, "n")

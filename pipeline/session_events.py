@@ -16,7 +16,7 @@ from pipeline.frames import FATES, REFUSED
 from pipeline.hashing import Hashes, also64, also128, hash64, hash128
 from pipeline.ordering import ties
 from pipeline.rejects import Reason
-from pipeline.session_parts import CONTEXT, LASTS, ORIGIN, PARTS, by_customer, clusters
+from pipeline.session_parts import LASTS, ORIGIN, PARTS, by_customer, clusters
 from pipeline.session_rules import SessionRules
 from pipeline.signal_engine import WINDOW
 from pipeline.watermark import UNREAD, Millis, advanced, in_ms, milliseconds
@@ -109,7 +109,7 @@ def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
 
 
 _NEEDED = frozenset(
-    (*PARTS, *LASTS, *CONTEXT, *ORIGIN, "part_key", "event_key", "event_low", "page_type", "journey", "step", "order_id", "cart_id")
+    (*PARTS, "stream", *LASTS, *ORIGIN, "part_key", "event_key", "event_low", "page_type", "journey", "step", "order_id", "cart_id")
 )
 """Columns of an event that make a session; and those of WINDOW, signals."""
 

@@ -10,18 +10,19 @@ import numpy as np
 import polars as pl
 
 from pipeline.hashing import Hashes
-from pipeline.session_parts import COMMITS, PLACES, REACHED, Remembered, by_customer, lasts, latest, merged, pieces
+from pipeline.session_parts import COMMITS, PLACES, REACHED, Remembered, by_customer, engaged_ms, lasts, latest, merged, pieces, with_stream
 from pipeline.session_rules import SessionRules
-from pipeline.session_signals import signals_after
+from pipeline.session_signals import relevant_events, signals_after
 from pipeline.session_state import OF_VISITORS, SessionState
 from pipeline.session_views import clustered
 
 
 def taken(state: SessionState, keys: Hashes) -> tuple[Remembered, SessionState]:
-    """What is remembered of these visitors (ascending, each once), and the state without it."""
+    """What is remembered of these visitors (ascending, each once), the parts with `stream`; and the state without it."""
     found, left = {}, {}
     for name in OF_VISITORS:
         found[name], left[name] = getattr(state, name).take(keys)
+    found["parts"] = with_stream(found["parts"])
     return Remembered(**found), replace(state, **left)
 
 
@@ -48,9 +49,8 @@ def with_events(
         reached = _summed(reached)
         commits = commits.sort("ms", "tie").unique(["visitor_key", "part", "journey"], keep="first", maintain_order=True)
         said_last = latest(said_last, "visitor_key", "part")
-    fired, window = signals_after(
-        _renamed(before.fired, renamed), _renamed(before.window, renamed), _renamed(events, renamed), watermarks, rules
-    )
+    fresh = _renamed(relevant_events(events, rules), renamed)
+    fired, window = signals_after(_renamed(before.fired, renamed), _renamed(before.window, renamed), fresh, watermarks, rules)
     return Remembered(parts, reached, commits, said_last, fired, window)
 
 
@@ -104,7 +104,7 @@ def _reached(events: pl.DataFrame, no: int, column: str) -> pl.DataFrame:
             pl.col("event_ms").min().alias("first_ms"),
             pl.col("event_ms").max().alias("last_ms"),
             pl.len().alias("n_events"),
-            pl.col("engaged_ms").sum(),
+            engaged_ms(),
         )
         .with_columns((pl.col(column) + no * PLACES).alias("place"))
         .select(pl.col(name).cast(dtype) for name, dtype in REACHED.items())
@@ -119,7 +119,7 @@ def _summed(reached: pl.DataFrame) -> pl.DataFrame:
             pl.col("first_ms").min(),
             pl.col("last_ms").max(),
             pl.col("n_events").sum(),
-            pl.col("engaged_ms").sum(),
+            engaged_ms(),
         )
         .select(REACHED.names())
     )
@@ -137,7 +137,7 @@ def _commits(events: pl.DataFrame, no: int, column: str, commit: int) -> pl.Data
             pl.col("event_key").alias("high"),
             pl.col("event_low").alias("low"),
         )
-        .select(COMMITS.names())
+        .select(pl.col(name).cast(dtype) for name, dtype in COMMITS.items())
     )
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline import frames
-from pipeline.hashing import Hashes, hash64
+from pipeline.hashing import Hashes, also64, hash64
 
 CONTEXT = ("device", "browser", "os", "country", "app_version")
 ORIGIN = ("campaign", "acquisition_channel")
@@ -23,12 +23,14 @@ ORIGIN = ("campaign", "acquisition_channel")
 _WORD = pl.Categorical()
 """Few words that stand in many rows take four bytes each."""
 
+PARTITION = pl.Int16()
+"""A topic has a few thousand partitions at most, and every row of state says its own."""
+
 PARTS = frames.schema(
     {
         "visitor_key": pl.UInt64,
-        "partition": pl.Int32,
+        "partition": PARTITION,
         "part": pl.UInt64,
-        "stream": pl.UInt64,
         "site": _WORD,
         "visitor_id": pl.String,
         "session_id": pl.String,
@@ -38,7 +40,7 @@ PARTS = frames.schema(
         "first_ms": pl.Int64,
         "last_ms": pl.Int64,
         "n_events": pl.UInt32,
-        "engaged_ms": pl.Int64,
+        "engaged_ms": pl.UInt32,
         **dict.fromkeys(CONTEXT, _WORD),
         "is_bot": pl.Boolean,
         "entry_page": pl.String,
@@ -54,19 +56,19 @@ PARTS = frames.schema(
         "sent_ms": pl.Int64,
     }
 )
-"""`part`: made from its first event when it was first seen; links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
+"""The stream of a part is not kept: it follows from `visitor_key` and `session_id` (`with_stream`). `engaged_ms` ends at 49 days. `part`: made from its first event when it was first seen; links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
 used the id again after it was forgotten. `is_quiet`: it was last sent as closed. `sent_ms`: its last event when it was last sent."""
 
 REACHED = frames.schema(
     {
         "visitor_key": pl.UInt64,
-        "partition": pl.Int32,
+        "partition": PARTITION,
         "part": pl.UInt64,
         "place": pl.Int16,
         "first_ms": pl.Int64,
         "last_ms": pl.Int64,
         "n_events": pl.UInt32,
-        "engaged_ms": pl.Int64,
+        "engaged_ms": pl.UInt32,
     }
 )
 """Steps a part has reached; `place` = number of the journey * 64 + index of the step."""
@@ -74,7 +76,7 @@ REACHED = frames.schema(
 COMMITS = frames.schema(
     {
         "visitor_key": pl.UInt64,
-        "partition": pl.Int32,
+        "partition": PARTITION,
         "part": pl.UInt64,
         "journey": pl.Int16,
         "ms": pl.Int64,
@@ -88,7 +90,7 @@ COMMITS = frames.schema(
 LASTS = frames.schema(
     {
         "visitor_key": pl.UInt64,
-        "partition": pl.Int32,
+        "partition": PARTITION,
         "part": pl.UInt64,
         "kind": pl.UInt8,
         "ms": pl.Int64,
@@ -166,6 +168,19 @@ def clusters(
     return numbers
 
 
+def with_stream(parts: pl.DataFrame) -> pl.DataFrame:
+    """The parts with `stream`: a hash of whose it is and the emitter's id. Frames: PARTS -> PARTS and `stream`"""
+    return parts.with_columns(pl.Series("stream", also64(parts["visitor_key"].to_numpy(), parts["session_id"]), pl.UInt64))
+
+
+def engaged_ms() -> pl.Expr:
+    """The sum of `engaged_ms`, or the most there is room for."""
+    return pl.col("engaged_ms").cast(pl.Int64).sum().clip(0, MOST_ENGAGED_MS).cast(pl.UInt32)
+
+
+MOST_ENGAGED_MS = 2**32 - 1
+
+
 def by_customer(cluster: NDArray[np.int64], customer_id: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """A number for each cluster (numbered from 0, in order) and customer in it, nobody among them; and the first row of each."""
     customer = hash64(customer_id)
@@ -182,7 +197,7 @@ def by_customer(cluster: NDArray[np.int64], customer_id: pl.Series) -> tuple[NDA
 def pieces(events: pl.DataFrame) -> pl.DataFrame:
     """What each part has got in this batch.
 
-    Frames:  events in order of (stream, event_ms, tie) with `piece` (a number a part) and `part` -> PARTS
+    Frames:  events in order of (stream, event_ms, tie) with `piece` (a number a part) and `part` -> PARTS and `stream`
     """
     row = pl.int_range(pl.len(), dtype=pl.UInt32)
     rows_of = [pl.when(pl.any_horizontal(pl.col(*pick.told_by).is_not_null())).then(row).alias(pick.name) for pick in _PICKS]
@@ -198,7 +213,7 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
             pl.col("event_ms").min().alias("first_ms"),
             pl.col("event_ms").max().alias("last_ms"),
             pl.len().alias("n_events").cast(pl.UInt32),
-            pl.col("engaged_ms").sum(),
+            engaged_ms(),
             *(pl.col(name).min() for name in CONTEXT),
             pl.col("is_bot").any(),
             *(pick.extreme() for pick in _PICKS),
@@ -214,7 +229,7 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
         grouped.drop("row", *(pick.name for pick in _PICKS))
         .hstack(events.select(looked_up))
         .with_columns(pl.lit(value).alias(name) for name, value in never.items())
-        .select(pl.col(name).cast(dtype) for name, dtype in PARTS.items())
+        .select(*(pl.col(name).cast(dtype) for name, dtype in PARTS.items()), "stream")
     )
 
 
@@ -239,7 +254,7 @@ def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
             pl.col("first_ms").min(),
             pl.col("last_ms").max(),
             pl.col("n_events").sum(),
-            pl.col("engaged_ms").sum(),
+            engaged_ms(),
             *(pl.col(name).min() for name in CONTEXT),
             pl.col("is_bot").any(),
             pl.col("is_reused").all(),
@@ -250,7 +265,7 @@ def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
     )
     # A rank is a place in an order, and the order says which row stands there.
     rows = {name: pl.Series(order[grouped[name].to_numpy()]) for name, order in orders.items()}
-    further = [name for name in parts.columns if name not in PARTS and name != group]
+    further = [name for name in parts.columns if name not in (*PARTS, *_SAME, group)]
     looked_up = [pl.col(name).gather(rows["earliest"]) for name in (*_SAME, "part", *further)]
     for pick in _PICKS:
         looked_up += [pl.col(name).gather(rows[pick.name]) for name in (*pick.values, *pick.order)]

@@ -82,23 +82,25 @@ def steps(steps: pl.DataFrame, told: Told, rules: SessionRules) -> pl.DataFrame:
 
 def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
     """One row a signal that fired. Frames: -> SIGNALS."""
-    fired = told.fired.join(
-        told.sessions.select("group", "told_id", "customer_id", "account_id", "journey_no", *_LABELS), on="group", how="inner"
-    )
+    whose = ("site", "visitor_id", "told_id", "customer_id", "account_id", "journey_no", *_LABELS)
+    fired = told.fired.hstack(told.sessions.select(whose)[told.fired["group"].to_numpy()]).with_row_index("row")
     # Its own step in the session's journey, else the furthest one reached by then.
     own = pl.coalesce(
         pl.lit(None, dtype=pl.Int16),
         *(pl.when(pl.col("journey_no") == no).then(name) for no, (name, _) in enumerate(rules.journeys.columns())),
     )
     by_then = (
-        fired.select("signal_id", "group", "journey_no", "event_ms")
+        fired.select("row", "group", "journey_no", "event_ms")
         .join(told.steps.select("group", "journey_no", "step", "first_ms"), on=["group", "journey_no"])
         .filter(pl.col("first_ms") <= pl.col("event_ms"))
-        .group_by("signal_id")
+        .group_by("row")
         .agg(pl.col("step").max().alias("by_then"))
     )
+    event = hexed(fired["event_key"].to_numpy(), fired["event_low"].to_numpy())
+    signal_id = hex128(fired["site"], fired["signal"], fired["visitor_id"], event).alias("signal_id")
     return (
-        fired.join(by_then, on="signal_id", how="left")
+        fired.with_columns(signal_id)
+        .join(by_then, on="row", how="left")
         .with_columns(pl.coalesce(own, "by_then").alias("step"))
         .join(step_table(rules.journeys), on=["journey_no", "step"], how="left")
         .select(

@@ -15,10 +15,10 @@ from pipeline.event_ids import EventIds
 from pipeline.journey_map import JourneyMap
 from pipeline.keyed_rows import KeyedRows
 from pipeline.rollups import Rollups
-from pipeline.session_parts import COMMITS, LASTS, PARTS, REACHED
-from pipeline.signal_engine import EVIDENCE, WINDOW
+from pipeline.session_parts import COMMITS, LASTS, PARTITION, PARTS, REACHED
+from pipeline.signal_engine import EVIDENCE, LOOKED_BACK_AT, WINDOW
 
-RETIRED = frames.schema({"stream": pl.UInt64, "partition": pl.Int32, "last_ms": pl.Int64})
+RETIRED = frames.schema({"stream": pl.UInt64, "partition": PARTITION, "last_ms": pl.Int64})
 """Streams with an emitter's session id that have left the state: the id must not be taken for a new one."""
 
 OF_VISITORS = ("parts", "reached", "commits", "lasts", "fired", "window")
@@ -27,9 +27,15 @@ _KEYED = (*OF_VISITORS, "retired")
 
 
 @cache
+def event_columns(journeys: JourneyMap) -> pl.Schema:
+    """Events that signals read: WINDOW, and what the fold wants to know of one that fires."""
+    return frames.schema({**WINDOW, "partition": PARTITION, **_beside(journeys)})
+
+
+@cache
 def window_schema(journeys: JourneyMap) -> pl.Schema:
-    """Events that signals look back at: WINDOW, which part each belongs to, and its step in each journey."""
-    return frames.schema({**WINDOW, "part": pl.UInt64, **{name: pl.Int16 for name, _ in journeys.columns()}})
+    """The same of events that signals look back at: the others are never kept."""
+    return frames.schema({**LOOKED_BACK_AT, "partition": PARTITION, **_beside(journeys)})
 
 
 @cache
@@ -38,18 +44,20 @@ def fired_schema(journeys: JourneyMap) -> pl.Schema:
     return frames.schema(
         {
             "visitor_key": pl.UInt64,
-            "partition": pl.Int32,
-            "part": pl.UInt64,
+            "partition": PARTITION,
             "signal": pl.Categorical(),
-            "signal_id": pl.String,
-            "site": pl.Categorical(),
-            "visitor_id": pl.String,
             "event_ms": pl.Int64,
             **EVIDENCE,
             "weight": pl.Float64,
-            **{name: pl.Int16 for name, _ in journeys.columns()},
+            **_beside(journeys),
         }
     )
+
+
+def _beside(journeys: JourneyMap) -> dict[str, frames.Dtype]:
+    """Which part an event belongs to, the hash of its id, and its step in each journey."""
+    event = {"part": pl.UInt64, "event_key": pl.UInt64, "event_low": pl.UInt64}
+    return {**event, **{name: pl.Int16 for name, _ in journeys.columns()}}
 
 
 @dataclass(frozen=True)

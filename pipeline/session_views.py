@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.journey_map import JourneyMap
-from pipeline.session_parts import AMOUNT, CART, ORDER, PLACES, Remembered, clusters, latest, merged
+from pipeline.session_parts import AMOUNT, CART, ORDER, PLACES, Remembered, clusters, engaged_ms, latest, merged
 from pipeline.session_rules import SessionRules
 from pipeline.watermark import milliseconds
 
@@ -146,7 +146,7 @@ def _steps(reached: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     of_session = steps["group"].to_numpy() * 2**16 + steps["place"].to_numpy()
     if len(np.unique(of_session)) < len(of_session):
         steps = steps.group_by("group", "place", "journey_no", "step").agg(
-            pl.col("first_ms").min(), pl.col("last_ms").max(), pl.col("n_events").sum(), pl.col("engaged_ms").sum()
+            pl.col("first_ms").min(), pl.col("last_ms").max(), pl.col("n_events").sum(), engaged_ms()
         )
     return steps
 

@@ -9,7 +9,7 @@ Time:    event time, in ms; an event that may still come lies at most `horizon` 
 Cases:   a late event makes an earlier one fire, or fire no more -> judged again from the late event on | an event alone tells -> it is never kept
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -32,22 +32,23 @@ _EVENT = pl.Schema(
     {
         "visitor_key": pl.UInt64,
         "partition": pl.Int32,
-        "site": pl.String,
-        "visitor_id": pl.String,
-        "event_id": pl.String,
         "event_ms": pl.Int64,
         "tie": pl.UInt64,
     }
 )
 
-WINDOW = pl.Schema(
-    {
-        **_EVENT,
-        **pl.Schema({"event_type": pl.String, "page": pl.String}),
-        **pl.Schema({name: _CONTRACT[name] for signal in SIGNALS for name in signal.columns}),
-    }
-)
-"""Events that signals look back at. (event_ms, tie) is their order; `visitor_key` is a hash of (site, visitor_id). More columns may stand beside these."""
+
+def _read_by(signals: Iterable[AnySignal]) -> pl.Schema:
+    words = pl.Schema({"event_type": pl.Categorical(), "page": pl.String})
+    return pl.Schema({**_EVENT, **words, **pl.Schema({name: _CONTRACT[name] for signal in signals for name in signal.columns})})
+
+
+WINDOW = _read_by(SIGNALS)
+"""Events that signals read. (event_ms, tie) is their order; `visitor_key` is a hash of (site, visitor_id). More columns may stand beside these, and say
+which event it is."""
+
+LOOKED_BACK_AT = _read_by(signal for signal in SIGNALS if signal.look_back)
+"""The same of events that must be kept."""
 
 EVIDENCE = pl.Schema({"page": pl.String, "element": pl.String, "value": pl.Float64, "rule": pl.String, "detail": pl.String})
 """What a person looks at to believe a signal. `rule`: the profile. Nulls where nothing is known."""
@@ -91,14 +92,14 @@ def judged(kept: pl.DataFrame, fresh: pl.DataFrame, signals: Sequence[AnySignal]
     """Judge what new events can have changed.
 
     `kept`: of the same visitors, at least the events that are `needed`; older and other ones do no harm. `fresh`: the new ones, all or those that are
-    `relevant`, each once and none of them kept. Both have the columns of WINDOW and the same further ones.
+    `relevant`, each once and none of them kept. `fresh` has the columns of WINDOW, `kept` at least LOOKED_BACK_AT, and both the same further ones.
     """
     beside = _beside(fresh)
-    columns = [*WINDOW, *beside]
     found: list[pl.DataFrame] = []
     since: list[pl.DataFrame] = []
     for signal in signals:
-        new = fresh.filter(_counted(signal)).select(columns)
+        columns = [*dict.fromkeys((*_EVENT, *BASE, *signal.columns, *beside))]
+        new = fresh.lazy().filter(_counted(signal)).select(columns).collect()
         if new.is_empty():
             continue
         if not signal.look_back:
@@ -175,7 +176,7 @@ def _by_visitor(events: pl.DataFrame) -> pl.DataFrame:
 def _fired(events: pl.DataFrame, signal: AnySignal, beside: Sequence[str]) -> pl.DataFrame:
     """What one signal fires at in these events, which it reads and which count. Frames: -> FIRED and the columns beside."""
     told = signal.fires(events.select(*BASE, *(name for name in signal.columns if name not in BASE), "visitor"), signal.rule)
-    at = events.select(*(name for name in FIRED if name in WINDOW and name not in told.columns), *beside)[told["row"]]
+    at = events.select(*(name for name in FIRED if name in events.columns and name not in told.columns), *beside)[told["row"]]
     return at.with_columns(
         told["element"],
         told["value"],

@@ -147,7 +147,7 @@ def signal_rows(session: Session) -> Iterator[Row]:
             **who(session),
             **context(session),
             signal=fired.signal,
-            signal_id=hashed(session.site, fired.signal, session.visitor_id, fired.event_id),
+            signal_id=hashed(session.site, fired.signal, session.visitor_id, hashed(fired.event_id)),
             fired_at=at_event["event_at"],
             journey=journey.name if journey and step else "",
             step=step.name if step else "",

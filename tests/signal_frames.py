@@ -9,11 +9,17 @@ import polars as pl
 from pipeline.definitions import Happening
 from pipeline.hashing import hash64
 from pipeline.ordering import ties
-from pipeline.signal_engine import WINDOW
+from pipeline.signal_engine import FIRED, WINDOW
 from tests.builders import MONDAY
 from tests.signal_oracle import ms
 
 Row = dict[str, Any]
+
+_WHICH = {"site": pl.String, "visitor_id": pl.String, "event_id": pl.String}
+EVENTS = pl.Schema({**WINDOW, **_WHICH})
+"""WINDOW, and which event it is: the engine passes that on."""
+SAID = pl.Schema({**FIRED, **_WHICH})
+"""FIRED, and at which event."""
 
 
 def rows_of(events: Iterable[Happening]) -> list[Row]:
@@ -31,20 +37,20 @@ def at_ms(event: Mapping[str, Any]) -> int:
 
 
 def window_of(rows: Iterable[Row]) -> pl.DataFrame:
-    """The rows as the engine sees them, in the same order. Frames: -> WINDOW"""
+    """The rows as the engine sees them, in the same order. Frames: -> EVENTS"""
     given = list(rows)
     said = pl.DataFrame(
         [
-            {"event_ms": ms(row), **{name: row.get(name) for name in WINDOW if name not in ("visitor_key", "tie", "event_ms")}}
+            {"event_ms": ms(row), **{name: row.get(name) for name in EVENTS if name not in ("visitor_key", "tie", "event_ms")}}
             for row in given
         ],
-        schema={name: dtype for name, dtype in WINDOW.items() if name not in ("visitor_key", "tie")},
+        schema={name: dtype for name, dtype in EVENTS.items() if name not in ("visitor_key", "tie")},
     )
     sequence = pl.Series("sequence", [row.get("sequence") for row in given], pl.Int64)
     return said.with_columns(
         pl.Series("visitor_key", hash64(said["site"], said["visitor_id"]), pl.UInt64),
         ties(sequence, hash64(said["event_id"])),
-    ).select(WINDOW.names())
+    ).select(EVENTS.names())
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

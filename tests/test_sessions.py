@@ -709,7 +709,7 @@ def test_friction_is_felt_in_a_session(run):
 
     (signal,) = out.signals
     assert (signal["signal"], signal["session_id"], signal["fired_at"]) == ("slow_page", ms("10:00"), clock("10:01:02"))
-    assert signal["signal_id"] == oracle.hashed("shop", "slow_page", "ann", "slow")
+    assert signal["signal_id"] == oracle.hashed("shop", "slow_page", "ann", oracle.hashed("slow"))
     assert (signal["journey"], signal["step"], signal["owner"]) == ("shop", "product", "catalogue")
     assert (signal["page"], signal["device"]) == ("/shoes/1", "mobile")
     assert out.session["n_signals"] == 1

@@ -5,13 +5,13 @@ import polars as pl
 import pytest
 
 from pipeline.frames import WATERMARKS
-from pipeline.signal_engine import FIRED, WINDOW, fired, judged, keep, needed, relevant
+from pipeline.signal_engine import fired, judged, keep, needed, relevant
 from pipeline.signals import SIGNALS
 from pipeline.signals.form_error_loop import FORM_ERROR_LOOP, refusals, sent
 from pipeline.signals.rage_click import RAGE_CLICK, hits
 from pipeline.signals.slow_page import SLOW_PAGE, vital
 from tests.builders import MONDAY
-from tests.signal_frames import rows_of, window_of
+from tests.signal_frames import EVENTS, SAID, rows_of, window_of
 
 HOUR = timedelta(hours=1)
 NOTHING = window_of([])
@@ -150,7 +150,7 @@ def test_further_columns_of_an_event_come_out_with_what_fired_at_it():
     found = judged(clicks[:2], clicks[2:], SIGNALS).fired
 
     assert found.select("part", "step").rows() == [(7, 3)]
-    assert judged(clicks, clicks.clear(), SIGNALS).fired.columns == found.columns == [*FIRED, "part", "step"]
+    assert judged(clicks, clicks.clear(), SIGNALS).fired.columns == found.columns == [*SAID, "part", "step"]
 
 
 def test_rows_tell_the_rule_that_fired():
@@ -186,7 +186,7 @@ def test_each_partition_has_its_own_time():
 def test_nothing_comes_of_no_signals_and_of_no_events():
     clicks = frame(*hits("buy", at_ms=(0, 200, 400)))
 
-    assert fired(clicks, []).schema == fired(NOTHING, SIGNALS).schema == FIRED
+    assert fired(clicks, []).schema == fired(NOTHING, SIGNALS).schema == SAID
     assert judged(clicks, NOTHING, SIGNALS).settled(fired(clicks, SIGNALS)).height == 1
     assert keep(clicks, come(0), [], HOUR).is_empty()
-    assert keep(NOTHING, come(0), SIGNALS, HOUR).schema == WINDOW
+    assert keep(NOTHING, come(0), SIGNALS, HOUR).schema == EVENTS

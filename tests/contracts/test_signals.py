@@ -19,11 +19,11 @@ from pipeline.definitions import BASE, DEFAULT, AnySignal, Fires, Quiet
 from pipeline.events import event_schema
 from pipeline.frames import WATERMARKS
 from pipeline.friction import WEIGHTS
-from pipeline.signal_engine import FIRED, fired, judged, keep, relevant
+from pipeline.signal_engine import fired, judged, keep, relevant
 from pipeline.signals import SIGNALS
 from schemas.contracts import event_types
 from tests import strategies as _profile  # noqa: F401 - loads the profile of Hypothesis
-from tests.signal_frames import Row, at_ms, in_order, rows_of, window_of
+from tests.signal_frames import SAID, Row, at_ms, in_order, rows_of, window_of
 from tests.signal_oracle import LOOPS, ms, signals_of
 
 RULES = [
@@ -98,7 +98,7 @@ def verdicts(found: pl.DataFrame) -> pl.DataFrame:
 
 def streamed(batches: Iterable[Sequence[Row]], signals: Sequence[AnySignal], *, reached: Iterable[datetime]) -> pl.DataFrame:
     """What is said after all batches, with no more kept than is needed; `reached`: the watermark after each batch."""
-    kept, said = window_of([]), FIRED.to_frame()
+    kept, said = window_of([]), SAID.to_frame()
     for batch, watermark in zip(batches, reached, strict=True):
         fresh = window_of(batch).filter(relevant(signals))
         found = judged(kept, fresh, signals)
@@ -192,7 +192,7 @@ def test_nulls_and_no_events_do_it_no_harm(signal, example):
         expected = [told.event_id for told in signals_of(in_order(without), [signal])]
         assert sorted(fired(window_of(without), [signal])["event_id"]) == sorted(expected)
 
-    assert fired(window_of([]), [signal]).schema == FIRED
+    assert fired(window_of([]), [signal]).schema == SAID
 
 
 @pytest.mark.parametrize("signal", EACH)
