@@ -26,7 +26,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
         "page_error": 15.0,
     }
 )
-"""Points that one firing of each signal adds."""
+"""Every signal there is, by its file in pipeline/signals, and the points that one firing of it adds."""
 
 
 def friction_score(points: pl.Expr) -> pl.Expr:

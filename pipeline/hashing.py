@@ -6,6 +6,8 @@ would then belong to nobody. Two 64-bit lanes of multiply, rotate and mix over w
 Cases:   null -> another hash than '' | ("ab", "c") and ("a", "bc") -> different hashes, for lengths count
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -23,22 +25,24 @@ _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.u
 
 def hash64(*columns: pl.Series) -> Hashes:
     """One 64-bit hash a row over all columns, which are strings of equal length."""
-    return _lane(0, columns)
+    return _lanes((0,), columns, len(columns[0]))[0]
 
 
 def hash128(*columns: pl.Series) -> tuple[Hashes, Hashes]:
     """Two independent 64-bit hashes a row: together they tell apart whatever a business will ever count."""
-    return _lane(0, columns), _lane(1, columns)
+    high, low = _lanes((0, 1), columns, len(columns[0]))
+    return high, low
 
 
 def also64(hashes: Hashes, *columns: pl.Series) -> Hashes:
     """Mix further columns into what `hash64` gave for the first ones: the same as hashing all of them at once."""
-    return _mixed_in(0, hashes.copy(), columns)
+    return _mixed_in([hashes.copy()], (0,), columns)[0]
 
 
 def also128(hashes: tuple[Hashes, Hashes], *columns: pl.Series) -> tuple[Hashes, Hashes]:
     """Mix further columns into what `hash128` gave for the first ones."""
-    return _mixed_in(0, hashes[0].copy(), columns), _mixed_in(1, hashes[1].copy(), columns)
+    high, low = _mixed_in([lane.copy() for lane in hashes], (0, 1), columns)
+    return high, low
 
 
 def hex128(*columns: pl.Series) -> pl.Series:
@@ -56,49 +60,59 @@ def hexed(high: Hashes, low: Hashes) -> pl.Series:
     return pl.Series(pl.from_arrow(array))
 
 
-def _lane(which: int, columns: tuple[pl.Series, ...]) -> Hashes:
-    return _mixed_in(which, np.full(len(columns[0]), _SEEDS[which], dtype=np.uint64), columns)
+def _lanes(which: Sequence[int], columns: Iterable[pl.Series], n: int) -> list[Hashes]:
+    return _mixed_in([np.full(n, _SEEDS[lane], dtype=np.uint64) for lane in which], which, columns)
 
 
-def _mixed_in(which: int, hashes: Hashes, columns: tuple[pl.Series, ...]) -> Hashes:
+def _mixed_in(hashes: list[Hashes], which: Sequence[int], columns: Iterable[pl.Series]) -> list[Hashes]:
+    """Mix columns into these lanes, 8 bytes at a time over all rows that are that long. The lanes are changed in place."""
+    multipliers = [_MULTIPLIERS[lane] for lane in which]
     with np.errstate(over="ignore"):
         for column in columns:
-            hashes = _added(hashes, column.cast(pl.String), _MULTIPLIERS[which])
-        return hashes
+            words, starts, lengths, nulls = _words(column)
+            for lane, multiplier in zip(hashes, multipliers, strict=True):
+                np.bitwise_xor(lane, lengths, out=lane)
+                _mix(lane, multiplier)
+            n_words = int(lengths.max(initial=0) + 7) // 8
+            shortest = int(lengths.min(initial=0))
+            for at in range(0, 8 * n_words, 8):
+                # Most columns are ids of one length: there no row needs to be picked.
+                rows = slice(None) if at < shortest else np.flatnonzero(lengths > at)
+                word = words[starts[rows] + at]
+                if at + 8 > shortest:
+                    word &= _MASKS[np.minimum(lengths[rows] - np.uint64(at), 8)]
+                for lane, multiplier in zip(hashes, multipliers, strict=True):
+                    mixed = lane[rows] ^ word
+                    _mix(mixed, multiplier)
+                    lane[rows] = mixed
+            if nulls is not None:
+                for lane, multiplier in zip(hashes, multipliers, strict=True):
+                    mixed = lane[nulls] ^ _NULL
+                    _mix(mixed, multiplier)
+                    lane[nulls] = mixed
+    return hashes
 
 
-def _added(hashes: Hashes, column: pl.Series, multiplier: np.uint64) -> Hashes:
-    """Mix one column into the hashes, 8 bytes at a time over all rows that are that long."""
-    array = column.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
+def _words(column: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.bool_] | None]:
+    """The bytes of a column as words that begin at every byte, where each row starts, how long it is (0: null), and which are null."""
+    array = column.cast(pl.String).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
     _, offset_bytes, text = array.buffers()
     offsets = np.frombuffer(offset_bytes, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-    starts, lengths = offsets[:-1], np.diff(offsets)
+    lengths = np.diff(offsets).astype(np.uint64)
     nulls = column.is_null().to_numpy() if column.null_count() else None
     if nulls is not None:
         lengths[nulls] = 0  # what lies behind a null is anything
-    # Words are read where they lie, unaligned and a little beyond the end, which the mask takes away.
+    # Words are read where they lie, unaligned and a little beyond the end, which a mask takes away.
     size = 0 if text is None else text.size
     padded = np.zeros(size + 8, dtype=np.uint8)
     if size:
         padded[:size] = np.frombuffer(text, dtype=np.uint8)
     words: NDArray[np.uint64] = np.ndarray((size + 1,), dtype="<u8", buffer=padded.data, strides=(1,))
-    hashes = _mixed(hashes ^ lengths.astype(np.uint64), multiplier)
-    rows = np.flatnonzero(lengths)
-    at = 0
-    while len(rows):
-        left = lengths[rows] - at
-        word = words[starts[rows] + at] & _MASKS[np.minimum(left, 8)]
-        hashes[rows] = _mixed(hashes[rows] ^ word, multiplier)
-        at += 8
-        rows = rows[left > 8]
-    if nulls is not None:
-        hashes[nulls] = _mixed(hashes[nulls] ^ _NULL, multiplier)
-    return hashes
+    return words, offsets[:-1], lengths, nulls
 
 
-def _mixed(hashes: Hashes, multiplier: np.uint64) -> Hashes:
-    hashes = hashes * multiplier
+def _mix(hashes: Hashes, multiplier: np.uint64) -> None:
+    hashes *= multiplier
     hashes ^= hashes >> np.uint64(32)
-    hashes = hashes * _FINAL
+    hashes *= _FINAL
     hashes ^= hashes >> np.uint64(29)
-    return hashes

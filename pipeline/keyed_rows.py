@@ -87,7 +87,9 @@ class KeyedRows:
 
     def columns(self, *names: str) -> pl.DataFrame:
         """Some columns of all rows, in no order."""
-        return pl.concat([self.schema.to_frame().select(names), *(replace(run, rows=run.rows.select(names)).living() for run in self.runs)])
+        return pl.concat(
+            [self.schema.to_frame().select(names), *(replace(run, rows=run.rows.select(names)).living() for run in self.runs)]
+        )
 
     def take(self, keys: Hashes) -> tuple[pl.DataFrame, "KeyedRows"]:
         """The rows of these keys (ascending, each once), and what is left without them."""

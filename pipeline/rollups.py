@@ -106,7 +106,13 @@ def contributions(told: Told, facts: Mapping[str, pl.DataFrame], rules: SessionR
     # Counted by number first: names are looked up for what is left.
     reached = (
         steps.filter(~pl.col("is_bot"))
-        .group_by(*segment, interval, pl.col("no").alias("journey_no"), "step", (pl.col("status") == "converted") & (pl.col("journey_no") == pl.col("no")))
+        .group_by(
+            *segment,
+            interval,
+            pl.col("no").alias("journey_no"),
+            "step",
+            (pl.col("status") == "converted") & (pl.col("journey_no") == pl.col("no")),
+        )
         .agg(pl.len().cast(pl.Int64).alias("n"))
         .join(step_table(rules.journeys), on=["journey_no", "step"])
         .drop("step")
@@ -119,7 +125,9 @@ def contributions(told: Told, facts: Mapping[str, pl.DataFrame], rules: SessionR
         _measured(reached.filter("status", pl.col("is_goal") == 1), "converted", rules),
         *(
             _measured(
-                facts[table].with_columns(pl.col(at).cast(pl.Int64).alias("ms"), pl.lit(1, dtype=pl.Int64).alias("n")).with_columns(interval),
+                facts[table]
+                .with_columns(pl.col(at).cast(pl.Int64).alias("ms"), pl.lit(1, dtype=pl.Int64).alias("n"))
+                .with_columns(interval),
                 measure,
                 rules,
             )
@@ -150,5 +158,7 @@ def _measured(counted: pl.DataFrame, measure: str, rules: SessionRules) -> pl.Da
     known = {*counted.columns} - {name for name in DIMENSIONS if name not in rules.dimensions}
     columns = [pl.col(name) if name in known else pl.lit("").alias(name) for name in SEGMENT.names() if name != "measure"]
     typed = [pl.col(name).cast(dtype) for name, dtype in SEGMENT.items()]
-    filled = [column.fill_null("") if SEGMENT[name] == pl.Categorical() else column for name, column in zip(SEGMENT, typed, strict=True)]
+    filled = [
+        column.fill_null("") if SEGMENT[name] == pl.Categorical() else column for name, column in zip(SEGMENT, typed, strict=True)
+    ]
     return counted.select(*columns, pl.lit(measure).alias("measure"), "n").select(*filled, "n")

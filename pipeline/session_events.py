@@ -96,7 +96,9 @@ _IDS = ("session_id", "customer_id", "account_id")
 
 def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
     """The applied events in order of (stream, event_ms, tie), with `piece`, a number for each part of a session they belong to, and `part`."""
-    columns = [name for name in events.columns if name in _NEEDED or name in WINDOW]  # to sort the others as well takes as long again
+    columns = [
+        name for name in events.columns if name in _NEEDED or name in WINDOW
+    ]  # to sort the others as well takes as long again
     events = events.select(columns).sort("stream", "event_ms", "tie")
     event_ms = events["event_ms"].to_numpy()
     has_id = events["session_id"].is_not_null().to_numpy()

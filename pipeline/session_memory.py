@@ -10,7 +10,19 @@ import numpy as np
 import polars as pl
 
 from pipeline.hashing import Hashes
-from pipeline.session_parts import COMMITS, PLACES, REACHED, Remembered, by_customer, engaged_ms, lasts, latest, merged, pieces, with_stream
+from pipeline.session_parts import (
+    COMMITS,
+    PLACES,
+    REACHED,
+    Remembered,
+    by_customer,
+    engaged_ms,
+    lasts,
+    latest,
+    merged,
+    pieces,
+    with_stream,
+)
 from pipeline.session_rules import SessionRules
 from pipeline.session_signals import relevant_events, signals_after
 from pipeline.session_state import OF_VISITORS, SessionState

@@ -169,7 +169,7 @@ def clusters(
 
 
 def with_stream(parts: pl.DataFrame) -> pl.DataFrame:
-    """The parts with `stream`: a hash of whose it is and the emitter's id. Frames: PARTS -> PARTS and `stream`"""
+    """The parts with `stream`: a hash of whose it is and the emitter's id. Frames: PARTS -> PARTS and `stream`."""
     return parts.with_columns(pl.Series("stream", also64(parts["visitor_key"].to_numpy(), parts["session_id"]), pl.UInt64))
 
 

@@ -55,28 +55,31 @@ def steps(steps: pl.DataFrame, told: Told, rules: SessionRules) -> pl.DataFrame:
     """One row a session, journey and step reached, of these steps. Frames: of Told -> STEPS."""
     first = np.cumsum([0, *(len(journey.steps) for journey in rules.journeys.journeys)])
     named = step_table(rules.journeys)[first[steps["journey_no"].to_numpy()] + steps["step"].to_numpy()]
-    whose = told.sessions.select("partition", "site", "visitor_id", "told_id", "customer_id", "account_id")[steps["group"].to_numpy()]
-    return pl.concat(
-        [steps.select("first_ms", "last_ms", "n_events", "engaged_ms"), named, whose], how="horizontal"
-    ).select(
-        "partition",
-        pl.col("site").cast(pl.String),
-        pl.lit("session").alias("instance"),
-        pl.concat_str("visitor_id", pl.lit("/"), "told_id").alias("instance_id"),
-        "journey",
-        pl.col("step_name").alias("step"),
-        pl.col("step").cast(pl.UInt32).alias("step_index"),
-        "is_commit",
-        "is_goal",
-        "owner",
-        _time("first_ms").alias("first_at"),
-        _time("last_ms").alias("last_at"),
-        "n_events",
-        "engaged_ms",
-        pl.col("told_id").alias("session_id"),
-        "visitor_id",
-        "customer_id",
-        "account_id",
+    whose = told.sessions.select("partition", "site", "visitor_id", "told_id", "customer_id", "account_id")
+    when = steps.select("first_ms", "last_ms", "n_events", "engaged_ms")
+    return (
+        when.hstack(named)
+        .hstack(whose[steps["group"].to_numpy()])
+        .select(
+            "partition",
+            pl.col("site").cast(pl.String),
+            pl.lit("session").alias("instance"),
+            pl.concat_str("visitor_id", pl.lit("/"), "told_id").alias("instance_id"),
+            "journey",
+            pl.col("step_name").alias("step"),
+            pl.col("step").cast(pl.UInt32).alias("step_index"),
+            "is_commit",
+            "is_goal",
+            "owner",
+            _time("first_ms").alias("first_at"),
+            _time("last_ms").alias("last_at"),
+            "n_events",
+            "engaged_ms",
+            pl.col("told_id").alias("session_id"),
+            "visitor_id",
+            "customer_id",
+            "account_id",
+        )
     )
 
 

@@ -11,7 +11,7 @@ from pipeline.signal_engine import judged, keep, relevant
 
 
 def relevant_events(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
-    """The events that some signal reads. Frames: events in pieces -> WINDOW and the columns of a fold"""
+    """The events that some signal reads. Frames: events in pieces -> WINDOW and the columns of a fold."""
     columns = [pl.col(name).cast(dtype) for name, dtype in event_columns(rules.journeys).items()]
     return events.lazy().filter(relevant(rules.signals)).select(columns).collect()  # lazy: nothing else is copied
 

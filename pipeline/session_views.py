@@ -105,7 +105,11 @@ STATUSES = pl.Series(["open", "browsed", "abandoned", "converted"])
 
 _NEVER = np.iinfo(np.int64).max
 
-_LASTS = ((ORDER, {"order_id": "text"}), (CART, {"cart_id": "text"}), (AMOUNT, {"amount_minor": "amount_minor", "currency": "currency"}))
+_LASTS = (
+    (ORDER, {"order_id": "text"}),
+    (CART, {"cart_id": "text"}),
+    (AMOUNT, {"amount_minor": "amount_minor", "currency": "currency"}),
+)
 """Kind of LASTS -> column of a session -> column of it."""
 
 

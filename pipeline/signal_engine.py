@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.definitions import BASE, AnySignal
 from pipeline.events import event_schema
+from pipeline.frames import Dtype, schema
 from pipeline.signals import SIGNALS
 from pipeline.watermark import UNREAD, milliseconds, of_partitions
 
@@ -39,8 +40,8 @@ _EVENT = pl.Schema(
 
 
 def _read_by(signals: Iterable[AnySignal]) -> pl.Schema:
-    words = pl.Schema({"event_type": pl.Categorical(), "page": pl.String})
-    return pl.Schema({**_EVENT, **words, **pl.Schema({name: _CONTRACT[name] for signal in signals for name in signal.columns})})
+    columns: dict[str, Dtype] = {"event_type": pl.Categorical(), "page": pl.String}
+    return schema({**_EVENT, **columns, **{name: _CONTRACT[name] for signal in signals for name in signal.columns}})
 
 
 WINDOW = _read_by(SIGNALS)

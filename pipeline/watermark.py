@@ -27,7 +27,8 @@ def milliseconds(span: timedelta) -> int:
 
 def in_ms(times: pl.Series, *, null: int = UNREAD) -> Millis:
     """Times as epoch milliseconds."""
-    return times.cast(pl.Int64).fill_null(null).to_numpy()
+    ms = times.to_physical()
+    return (ms.fill_null(null) if ms.null_count() else ms).to_numpy()
 
 
 def advanced(rows: pl.DataFrame, watermarks: pl.DataFrame, lateness: timedelta) -> tuple[Millis, pl.DataFrame]:

@@ -1,14 +1,11 @@
-"""What happened that should not have: one file a signal, and here all of them, in the order in which they are listed."""
+"""What happened that should not have: one file a signal, and here all of them, in the order in which `friction.WEIGHTS` lists them.
+
+A signal is its file, `pipeline/signals/{name}.py` with `{NAME} = Signal(...)`, and its line in `WEIGHTS`.
+"""
+
+from importlib import import_module
 
 from pipeline.definitions import AnySignal
-from pipeline.signals.form_error_loop import FORM_ERROR_LOOP
-from pipeline.signals.page_error import PAGE_ERROR
-from pipeline.signals.rage_click import RAGE_CLICK
-from pipeline.signals.slow_page import SLOW_PAGE
+from pipeline.friction import WEIGHTS
 
-SIGNALS: tuple[AnySignal, ...] = (
-    RAGE_CLICK,
-    FORM_ERROR_LOOP,
-    SLOW_PAGE,
-    PAGE_ERROR,
-)
+SIGNALS: tuple[AnySignal, ...] = tuple(getattr(import_module(f"{__name__}.{name}"), name.upper()) for name in WEIGHTS)
