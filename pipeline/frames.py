@@ -53,17 +53,13 @@ class Table:
         """
         unknown = set(frame.columns) - set(self.schema) - {"partition"}
         assert not unknown, f"table {self.name} has no column {sorted(unknown)}"
-        filled = [
-            pl.col(name).cast(dtype).fill_null(_EMPTY[dtype]) if dtype in _EMPTY else pl.col(name).cast(dtype)
-            for name, dtype in self.schema.items()
-            if name in frame.columns
-        ]
-        missing = [
-            pl.lit(_EMPTY.get(dtype), dtype=dtype).alias(name) for name, dtype in self.schema.items() if name not in frame.columns
-        ]
-        return (
-            frame.with_columns(*filled, *missing).select(*dict.fromkeys((*self.schema, "partition"))).cast({"partition": pl.Int32})
-        )
+        columns = []
+        for name, dtype in self.schema.items():
+            column = pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
+            columns.append(column.fill_null(pl.lit(_EMPTY[dtype], dtype=dtype)) if dtype in _EMPTY else column)
+        if "partition" not in self.schema:
+            columns.append(pl.col("partition").cast(pl.Int32))
+        return frame.select(columns)
 
 
 _EMPTY: dict[object, object] = {pl.String: "", STRINGS: [], pl.UInt8: 0, pl.UInt32: 0}
