@@ -119,7 +119,9 @@ class EventIds:
 
     def swept(self, forgotten: Mapping[int, int]) -> "EventIds":
         """Without most of what can meet no repeat."""
-        return self._rewritten({run.serial: is_old for run in self.runs if 2 * np.count_nonzero(is_old := _is_old(run, forgotten)) > len(run)})
+        return self._rewritten(
+            {run.serial: is_old for run in self.runs if 2 * np.count_nonzero(is_old := _is_old(run, forgotten)) > len(run)}
+        )
 
     def pieces(self, partition: int) -> Iterator[Piece]:
         """Those of one partition. Frames: -> SCHEMA."""
