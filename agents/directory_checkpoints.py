@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -132,6 +133,20 @@ class DirectoryCheckpoints:
 
     def _pieces(self, partition: int, epoch: int) -> Path:
         return self._of(partition) / f"pieces-{epoch}"
+
+
+def newest_watermark_ms(folder: Path) -> int | None:
+    """How far event time has come in a stage's folder, in whichever partition it is furthest; None: nothing is kept there. Claims nothing.
+
+    Raises: StateUnreadable - not by this version, or not by us
+    """
+    checkpoints = DirectoryCheckpoints(folder)
+    found = []
+    for path in folder.glob("*/claim.json"):
+        best = checkpoints.history(int(path.parent.name), sys.maxsize).best
+        if best is not None and best.standing.watermark_ms is not None:
+            found.append(best.standing.watermark_ms)
+    return max(found, default=None)
 
 
 def _claimed(of_partition: Path) -> int:
