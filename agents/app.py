@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -18,10 +19,13 @@ from confluent_kafka.admin import AdminClient
 from faust.types import TP
 
 from agents import topics
-from agents.checkpoints import KafkaCheckpoints
+from agents.checkpoints import Checkpoints
 from agents.defects import end_process, or_end
+from agents.directory_checkpoints import DirectoryCheckpoints
 from agents.folding import Folding, Outputs
+from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import LogReader
+from agents.manifests import StateUnreadable
 from agents.producer import Producer
 from agents.quiet_time import QuietTime
 from agents.runs import Run, RunSchema
@@ -57,6 +61,8 @@ class Connection:
     """Of topics that are made."""
     librdkafka: Mapping[str, str] = field(default_factory=dict)
     """Settings of every client as they are, for security."""
+    state_dir: Path | None = None
+    """Where state and positions are kept, beside a broker that keeps nothing; None: on the broker."""
 
 
 class FaustGroup:
@@ -174,13 +180,13 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
     rows = topics.rows(kafka.prefix)
 
     def add(name: str, topic: str, producer: Producer, work: Work, its_own: ShellSettings) -> None:
-        chunks, manifests = topics.chunks(kafka.prefix, name), topics.manifests(kafka.prefix, name)
+        used = {topic, rows, *topics.state(kafka.prefix, name)}
         shells[name] = Shell(
             name,
-            Input(topic, cluster.cluster_id, settings.inputs_from),
+            Input(topic, cluster.cluster_id, settings.inputs_from, {at: n for at, n in cluster.partitions.items() if at in used}),
             work,
             group=group,
-            checkpoints=KafkaCheckpoints(producer, reader, chunks=chunks, manifests=manifests),
+            checkpoints=_checkpoints(kafka, name, producer, reader),
             producer=producer,
             reader=reader,
             settings=its_own,
@@ -188,7 +194,10 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
 
     folds = {}
     for stage in stages:
-        producer, quiet = Producer(kafka.bootstrap, kafka.librdkafka), QuietTime(speed=settings.time_speed)
+        producer, quiet = (
+            Producer(kafka.bootstrap, kafka.librdkafka),
+            QuietTime(speed=settings.time_speed, downtime_counts=settings.downtime_counts),
+        )
         folding = Folding(stage, producer, Outputs(rows, cluster.partitions[rows]), cluster.cluster_id, quiet)
         add(stage.name, stage.topic, producer, folding, settings)
         folds[stage.name] = folding
@@ -211,9 +220,19 @@ def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
     read = {**{stage.name: stage.topic for stage in stages}, SINK: rows}
     partitions = {topic: 1 if topic in there else kafka.partitions for topic in read.values()}  # what is there may have any number
     inputs = [Topic.of_rows(kafka.prefix, n) if topic == rows else Topic.of_events(topic, n) for topic, n in partitions.items()]
-    there = make_topics(admin, inputs, replication=kafka.replication).partitions
+    made = make_topics(admin, inputs, replication=kafka.replication)
+    if kafka.state_dir is not None:
+        return made
+    there = made.partitions
     state = [topic for name, of in read.items() for topic in Topic.of_state(kafka.prefix, name, there[of])]
     return make_topics(admin, state, replication=kafka.replication)
+
+
+def _checkpoints(kafka: Connection, stage: str, producer: Producer, reader: LogReader) -> Checkpoints:
+    if kafka.state_dir is not None:
+        return DirectoryCheckpoints(kafka.state_dir / stage)
+    chunks, manifests = topics.state(kafka.prefix, stage)
+    return KafkaCheckpoints(producer, reader, chunks=chunks, manifests=manifests)
 
 
 def _connect(app: faust.App, shell: Shell) -> None:
@@ -268,5 +287,5 @@ class TakeOvers:
     async def _taken_over(shell: Shell) -> None:
         try:
             await shell.take_over()
-        except PositionRefused as refused:
+        except (PositionRefused, StateUnreadable) as refused:
             end_process(refused.with_traceback(None))  # no defect: a person must decide, and the message says between what

@@ -93,7 +93,10 @@ def up(
         str | None, typer.Option("--for", metavar="TIME", help="Stop after so long: 90s, 5m, 1h. Else Ctrl-C stops.")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", metavar="DIR", help="Keep the tables here; else they are thrown away.")
+        Path | None,
+        typer.Option(
+            "--data-dir", metavar="DIR", help="Keep tables and state here, and go on where they stopped; else they are thrown away."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the simulated shop; else another one every time.")] = None,
     picture: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw the last view into a file.")] = None,

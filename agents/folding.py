@@ -23,6 +23,7 @@ from agents.stages import Stage
 from agents.versions import VersionClock
 from pipeline.decode import Records
 from pipeline.frames import DEAD_LETTERS, TABLES
+from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
 
 
@@ -115,10 +116,9 @@ class Folding:
         watermark_ms = UNREAD if standing.watermark_ms is None else standing.watermark_ms
         self._held[partition] = Held(standing.position, clock, dict(standing.fates), watermark_ms)
         self._quiet.begin(partition, standing.quiet_since_ms)
-        if frames:
-            self._state = self._state.restored(partition, frames)
+        self._state = self._state.restored(partition, frames)
 
-    def checkpoint(self, partition: int) -> tuple[Standing, dict[str, pl.DataFrame]]:
+    def checkpoint(self, partition: int) -> tuple[Standing, Iterable[Piece]]:
         """Say where it stands, with all that is remembered."""
         held = self._held[partition]
         standing = Standing(
@@ -128,7 +128,7 @@ class Folding:
             highest_version=held.clock.highest,
             fates=dict(held.fates),
         )
-        return standing, self._state.snapshot(partition)
+        return standing, self._state.pieces(partition)
 
     def saved(self, partition: int) -> None:
         """Note that it has been kept."""

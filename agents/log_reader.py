@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -96,22 +96,21 @@ class LogReader:
                 self._client.unassign()
         return known
 
-    def read(self, topic: str, partition: int, first: int, last: int) -> list[Record]:
-        """Read all that is left of [first, last]. Waits until `last`, or what stands in its place, can be read.
+    def read(self, topic: str, partition: int, first: int, last: int) -> Iterator[Record]:
+        """Read all that is left of [first, last]. Waits until `last`, or what stands in its place, can be read. Others wait until it is all taken.
 
         Raises: TimeoutError - nothing came for so long; KafkaException - the broker refuses
         """
         if first > last:
-            return []
+            return
         with self._asking:
             self._client.assign([TopicPartition(topic, partition, first)])
             try:
-                return self._read_assigned(topic, partition, last)
+                yield from self._read_assigned(topic, partition, last)
             finally:
                 self._client.unassign()
 
-    def _read_assigned(self, topic: str, partition: int, last: int) -> list[Record]:
-        found: list[Record] = []
+    def _read_assigned(self, topic: str, partition: int, last: int) -> Iterator[Record]:
         heard = time.monotonic()
         while True:
             for message in self._client.consume(BATCH, POLL_S):
@@ -119,15 +118,15 @@ class LogReader:
                 if error is not None:
                     # The end of the log below `last`: the broker does not show yet what it has acknowledged.
                     if error.code() == KafkaError._PARTITION_EOF and offset > last:  # noqa: SLF001 - librdkafka's own
-                        return found
+                        return
                     if error.code() not in _PASSING and not error.retriable():
                         raise KafkaException(error)
                     continue
                 heard = time.monotonic()
                 if offset <= last:
-                    found.append(Record(offset, message.key(), message.value()))
+                    yield Record(offset, message.key(), message.value())
                 if offset >= last:
-                    return found
+                    return
             if time.monotonic() - heard >= self._patience_s:
                 silence = f"{topic}-{partition}: offset {last} could not be read within {self._patience_s:.0f} s"
                 raise TimeoutError(silence)

@@ -1,22 +1,20 @@
 """Manifests: where a stage stands in one partition, and who holds it. The truth about position.
 
-One compacted topic a stage, with a partition for each of its input. Two kinds of record lie there:
-a *claim*, written by whoever takes the partition over: its offset is the new owner's *epoch*, which grows on any broker and
-also when the consumer group is deleted; and a *manifest*, one key an epoch, so that compaction cannot keep a zombie's instead
-of its successor's. The highest (epoch, seq) counts, never the last one written: a frozen worker may write after its successor.
+Whoever takes a partition over claims it, and gets an *epoch*, higher than every one before; and there is one *manifest* an epoch, so that
+a zombie's cannot be kept in the place of its successor's. A manifest names the pieces of the state: those are kept already when it is. The highest (epoch, seq) counts, never the last one written: a frozen worker may write after its successor.
 """
 
 import json
-import os
-import socket
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from agents.log_reader import Record
+FORMAT = 2
+"""Of manifests and pieces; another number is another way of keeping state."""
 
-CLAIM_KEY = b"claim"
+
+class StateUnreadable(RuntimeError):
+    """What was kept is not there, or not as it was written; the message says what and where."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,15 @@ class Fence:
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """A piece of the state: a record of the chunks topic."""
+class KeptPiece:
+    """A piece of the state, and where it lies."""
 
-    key: str
-    offset: int
+    name: str
+    """As the state calls it."""
+    n_bytes: int
+    sha256: str
+    offsets: tuple[int, ...] = ()
+    """Of its chunks on the chunks topic; none in a folder, where a piece is a file."""
 
 
 @dataclass(frozen=True)
@@ -65,67 +67,51 @@ class Manifest:
     cluster_id: str
     """Broker whose offsets these are: on another one they mean nothing."""
     standing: Standing
-    chunks: tuple[Chunk, ...] = ()
-    frames: tuple[tuple[str, int], ...] = ()
-    """(name, bytes) of the state's frames, in the order in which the chunks hold them."""
-    sha256: str = ""
-    """Checksum over all chunks."""
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    """Topic -> partitions it had, of the input and of all topics of ours that the stage uses: fixed for life."""
+    pieces: tuple[KeptPiece, ...] = ()
+    """In the order in which the state named them."""
 
-    @property
-    def key(self) -> bytes:
-        """Key of the record."""
-        return b"manifest/%d" % self.epoch
-
-    def to_json(self) -> bytes:
-        """Value of the record."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+    def to_json(self, indent: int | None = None) -> bytes:
+        """It as text, for people as well."""
+        separators = (",", ":") if indent is None else None
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=indent, separators=separators).encode()
 
     @classmethod
     def from_json(cls, value: bytes) -> Self:
-        """Read a record's value; what a later version added is ignored."""
-        said = json.loads(value)
-        standing = _known(Standing, said["standing"])
-        standing["fences"] = tuple(Fence(**_known(Fence, fence)) for fence in standing.get("fences", ()))
-        manifest = _known(cls, said)
-        manifest["standing"] = Standing(**standing)
-        manifest["chunks"] = tuple(Chunk(**_known(Chunk, chunk)) for chunk in said["chunks"])
-        manifest["frames"] = tuple((name, size) for name, size in said["frames"])
-        return cls(**manifest)
+        """Read it back; what a later version added is ignored.
+
+        Raises: StateUnreadable - no manifest of ours, or of a version that kept state in another way
+        """
+        try:
+            said = json.loads(value)
+            if said.get("format", 1) != FORMAT:
+                message = f"the state was kept by another version of Ebbtide (format {said.get('format', 1)}, and this is {FORMAT})"
+                raise StateUnreadable(message)
+            standing = _known(Standing, said["standing"])
+            standing["fences"] = tuple(Fence(**_known(Fence, fence)) for fence in standing.get("fences", ()))
+            manifest = _known(cls, said)
+            manifest["standing"] = Standing(**standing)
+            pieces = (_known(KeptPiece, piece) for piece in said["pieces"])
+            manifest["pieces"] = tuple(KeptPiece(**{**piece, "offsets": tuple(piece["offsets"])}) for piece in pieces)
+            return cls(**manifest)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"this is no manifest: {error!r}: {value[:100]!r}"
+            raise StateUnreadable(message) from error
 
 
 def _known(kind: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name in kind.__dataclass_fields__}
 
 
-def claim_value() -> bytes:
-    """Say who claims, for people who look at the topic."""
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "at": round(time.time(), 3)}).encode()
-
-
 @dataclass(frozen=True)
 class History:
-    """What lay on a manifests partition below a claim."""
+    """What was kept of a partition before a claim."""
 
     last_claim: int
     """Epoch of the claim before it; -1: there was none."""
     manifests: tuple[Manifest, ...]
     """The newest manifest of every epoch that has not been forgotten."""
-
-    @classmethod
-    def of(cls, records: Iterable[Record], below: int) -> Self:
-        """Read the records, in order of offset, up to a claim."""
-        last_claim = -1
-        kept: dict[bytes, Manifest] = {}
-        for record in records:
-            if record.offset >= below or record.key is None:
-                continue
-            if record.key == CLAIM_KEY:
-                last_claim = record.offset
-            elif record.value is None:
-                kept.pop(record.key, None)
-            else:
-                kept[record.key] = Manifest.from_json(record.value)
-        return cls(last_claim, tuple(kept.values()))
 
     @property
     def best(self) -> Manifest | None:

@@ -14,6 +14,7 @@ from agents.registry import RegistryUnavailable
 from agents.settings_sources import SettingsWrong
 from agents.store_claim import StoreClaimed
 from agents.topics import TopicsUnfit
+from agents.up_folder import DataDirInUse
 from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
 from sinks.migrate import MigrationRefused
 
@@ -35,6 +36,7 @@ MISHAPS = (
     RegistryUnavailable,
     BrokerNotStarted,
     ProgramEnded,
+    DataDirInUse,
 )
 """Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""
 

@@ -2,7 +2,7 @@
 
 A partition that is caught up and quiet lets its watermark advance by the time elapsed since its last arrival, or since the last
 advance: monotonic time, times the speed of a simulation; never a jump to the wall clock. Downtime counts: a checkpoint keeps the
-wall clock of its watermark.
+wall clock of its watermark. But not that of a simulation, whose time stands still when nobody runs it.
 
 Cases:   a backlog -> not quiet, however long it takes to arrive
          a worker that was frozen -> its knowledge of where the logs end is old; it waits until that has been heard anew
@@ -22,11 +22,13 @@ class QuietTime:
         self,
         *,
         speed: float = 1.0,
+        downtime_counts: bool = True,
         longest_gap_s: float = TRUSTED_S,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Take the speed of time, the gap between ticks after which we may have been frozen, and both clocks (seconds)."""
+        """Take the speed of time, whether it goes on while nobody runs, the gap between ticks after which we may have been frozen, and both clocks (s)."""
+        self._downtime_counts = downtime_counts
         self._speed, self._longest_gap_s = speed, longest_gap_s
         self._monotonic, self._wall = monotonic, wall
         self._since: dict[int, float] = {}
@@ -36,7 +38,9 @@ class QuietTime:
     def begin(self, partition: int, since_ms: int | None) -> None:
         """Take a partition whose watermark stands since then by the wall clock; None: since now."""
         now = self._monotonic()
-        self._since[partition] = now if since_ms is None else now - max(0.0, self._wall() - since_ms / 1_000)
+        self._since[partition] = (
+            now if since_ms is None or not self._downtime_counts else now - max(0.0, self._wall() - since_ms / 1_000)
+        )
 
     def end(self, partition: int) -> None:
         """Forget a partition."""

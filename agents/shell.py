@@ -1,6 +1,6 @@
 """The one loop around a stage: what has arrived -> what comes next -> a step -> now and then a checkpoint.
 
-Order, always: emit -> flush -> chunks -> manifest -> group offsets, which are for monitoring only. Faust delivers and never keeps
+Order, always: emit -> flush -> pieces -> manifest -> group offsets, which are for monitoring only. Faust delivers and never keeps
 books: whatever it drops, repeats or delays, only what joins the position is taken, and what is missing is sought again.
 
 The work runs in the stage's own thread, so that the event loop goes on handing runs to the other stages. A take-over and a step
@@ -291,10 +291,10 @@ class Shell:
         self._producer.flush()  # what the state has said must be on the broker before it
         written = []
         for partition in partitions:
-            standing, frames = self.work.checkpoint(partition)
+            standing, pieces = self.work.checkpoint(partition)
             before = self._manifests[partition]
-            manifest = Manifest(before.epoch, before.seq + 1, self._inputs.cluster_id, standing)
-            written.append(Checkpoint(partition, manifest, frames))
+            manifest = Manifest(before.epoch, before.seq + 1, self._inputs.cluster_id, standing, self._inputs.partitions)
+            written.append(Checkpoint(partition, manifest, pieces))
         self._checkpoints.save(written)
         for checkpoint in written:
             self._manifests[checkpoint.partition] = checkpoint.manifest

@@ -12,7 +12,7 @@ row of a table is replaced by one of the same id and version.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
@@ -24,6 +24,7 @@ from agents.arrow_batches import Batch, Source
 from agents.folding import Progress
 from agents.manifests import Fence, Standing
 from agents.runs import Run
+from pipeline.pieces import Piece
 
 log = logging.getLogger(__name__)
 
@@ -135,11 +136,11 @@ class Sinking:
         fences = {Source(fence.stage, fence.topic, fence.partition): fence.epoch for fence in standing.fences}
         self._taken[partition] = Taken(standing.position, fences)
 
-    def checkpoint(self, partition: int) -> tuple[Standing, dict[str, pl.DataFrame]]:
+    def checkpoint(self, partition: int) -> tuple[Standing, Iterable[Piece]]:
         """Say what the store has taken."""
         standing = self._taken[partition].standing()
         self._saying[partition] = standing.position
-        return standing, {}
+        return standing, ()
 
     def saved(self, partition: int) -> None:
         """Note that it has been kept."""

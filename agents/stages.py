@@ -63,6 +63,8 @@ class ShellSettings:
     """Above it a stage's partitions are not fetched, below half of it again."""
     time_speed: float = 1.0
     """Seconds of event time a second, in a partition that is caught up and quiet."""
+    downtime_counts: bool = True
+    """Whether event time goes on while nobody runs; not where it is simulated."""
     inputs_from: InputsFrom | None = None
     """Where to go on when the next record is not on the broker; None: refuse."""
 

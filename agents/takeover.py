@@ -1,6 +1,6 @@
 """Taking a partition over: claim, read, write; only then deliver.
 
-A worker that takes a partition over claims it; the offset of the claim is its epoch. It loads the manifest that counts, writes a
+A worker that takes a partition over claims it, and gets an epoch. It loads the manifest that counts, writes a
 full copy of the state under its epoch before anything is emitted, so that nothing a frozen predecessor still writes can outrank
 it, and tells every partition of every output topic its epoch (a *marker*), so that readers ignore what the predecessor still says.
 
@@ -9,8 +9,8 @@ claim above its own (`Checkpoints.foreign_claim`) while the group still says the
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import polars as pl
@@ -18,6 +18,7 @@ import polars as pl
 from agents.checkpoints import Checkpoint, Checkpoints, Reading, Writing
 from agents.log_reader import LogBounds
 from agents.manifests import Manifest, Standing
+from pipeline.pieces import Piece
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ InputsFrom = Literal["earliest", "latest"]
 
 
 class PositionRefused(RuntimeError):
-    """What follows the position is not on the broker; the message says what is missing and what may be done."""
+    """What was kept does not fit what is on the broker; the message says why, and what may be done."""
 
 
 class Estate(Protocol):
@@ -38,7 +39,7 @@ class Estate(Protocol):
     def restore(self, partition: int, standing: Standing, frames: dict[str, pl.DataFrame]) -> None:
         """Begin with what a manifest says, in place of whatever is in memory."""
 
-    def checkpoint(self, partition: int) -> tuple[Standing, dict[str, pl.DataFrame]]:
+    def checkpoint(self, partition: int) -> tuple[Standing, Iterable[Piece]]:
         """Say where it stands, with all that must be kept."""
 
     def begin_epoch(self, partition: int, epoch: int) -> None:
@@ -54,6 +55,23 @@ class Input:
     """Of the broker we are connected to."""
     inputs_from: InputsFrom | None = None
     """None: refuse, rather than skip or repeat records that nobody asked to be skipped or repeated."""
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    """Topic -> partitions it has, of this one and all topics of ours that the stage uses: fixed for life, for they say where what lies."""
+
+
+PARTITIONS_ADVICE = (
+    "The numbers of partitions are fixed for life: they say in which partition the state of a key is. Make the topic as it was, "
+    "or begin anew under another kafka.prefix"
+)
+
+
+def changed_partitions(kept: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
+    """What is to be said of topics that have other partitions than when the state was kept."""
+    return [
+        f"topic {topic} has {found[topic]} partitions, and had {n} when the state was kept"
+        for topic, n in kept.items()
+        if found.get(topic, n) != n
+    ]
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,8 @@ class TakeOver:
 
         Cases:  nobody claimed it since we did -> memory is newest | somebody did -> what is kept counts, for our rows were ignored
                 nobody has ever been here -> from the first record on the broker, or as `inputs_from` says
-        Raises: PositionRefused - the log does not hold what follows the position
+        Raises: PositionRefused - the log does not hold what follows the position, or a topic has other partitions than it had
+                StateUnreadable - what was kept cannot be read back
         """
         self.producer.flush()  # what we said before the claim belongs below it
         if not still_ours():  # a claim of somebody who is no owner would outrank the owner
@@ -83,19 +102,23 @@ class TakeOver:
             self._restore(partition, history.best)
         if not still_ours():
             return None
-        standing, frames = self.estate.checkpoint(partition)
-        manifest = Manifest(epoch, 0, self.inputs.cluster_id, standing)
-        self.checkpoints.save([Checkpoint(partition, manifest, frames)])
+        standing, pieces = self.estate.checkpoint(partition)
+        manifest = Manifest(epoch, 0, self.inputs.cluster_id, standing, self.inputs.partitions)
+        self.checkpoints.save([Checkpoint(partition, manifest, pieces)])
         self.estate.begin_epoch(partition, epoch)
         self.producer.flush()
-        self.checkpoints.forget(partition, history.manifests)
+        self.checkpoints.forget(partition, history)
         log.info("%s-%d: taken over, epoch %d, from offset %d", self.inputs.topic, partition, epoch, standing.position + 1)
         return manifest
 
     def _restore(self, partition: int, best: Manifest | None) -> None:
+        if best is not None and (changed := changed_partitions(best.partitions, self.inputs.partitions)):
+            message = f"{self.inputs.topic}-{partition}: {'; '.join(changed)}. {PARTITIONS_ADVICE}"
+            raise PositionRefused(message)
+        position = self._position(partition, best)
         standing = best.standing if best else Standing(position=-1)
         frames = self.checkpoints.load(partition, best) if best else {}
-        self.estate.restore(partition, replace(standing, position=self._position(partition, best)), frames)
+        self.estate.restore(partition, replace(standing, position=position), frames)
 
     def _position(self, partition: int, best: Manifest | None) -> int:
         """The last offset applied, if what follows it is on the broker."""

@@ -40,6 +40,11 @@ def manifests(prefix: str, stage: str) -> str:
     return f"{prefix}.{stage}.manifests"
 
 
+def state(prefix: str, stage: str) -> tuple[str, str]:
+    """Name both topics of a stage's checkpoints: chunks and manifests."""
+    return chunks(prefix, stage), manifests(prefix, stage)
+
+
 class TopicsUnfit(RuntimeError):
     """A topic is there, and not as it must be; the message says which and why."""
 
@@ -70,8 +75,8 @@ class Topic:
         config = {
             "cleanup.policy": "compact",
             "max.message.bytes": "1200000",
-            # The active segment is never compacted, and full copies come every few seconds.
-            "segment.ms": "60000",
+            # The active segment is never compacted: it must end soon, or what was dropped stays.
+            "segment.ms": "600000",
             "segment.bytes": str(64 << 20),
             "min.cleanable.dirty.ratio": "0.1",
             "delete.retention.ms": "600000",

@@ -1,19 +1,17 @@
 """`ebbtide up`: broker, ClickHouse, worker and a simulated shop on this machine, with a view in the terminal.
 
-The broker keeps everything in memory and is new every time; the tables are in a folder that may be kept. The shop runs in a child process,
-at a multiple of real time, from seven days ago on.
+The broker keeps everything in memory and is new every time; tables and state are in a folder that may be kept, and then the next one goes on
+where this one stopped: the offsets of a new broker begin at 0, and so does the worker, with the state it had. The shop runs in a child process,
+at a multiple of real time, from seven days ago on, or from the time that the state has come to. Its time stands still when nobody runs it.
 
 **Delivery:** as the worker, as long as this process lives: a kill of all of it may lose what only the broker held.
 """
 
 import asyncio
 import os
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,17 +19,24 @@ from typing import Any
 
 from agents import terminal
 from agents.child_process import ChildProcess, ProgramEnded
+from agents.directory_checkpoints import newest_watermark_ms
 from agents.embedded_broker import Broker, embedded_broker
 from agents.live_view import LiveView
 from agents.settings import Settings
+from agents.up_folder import folder_of
 from agents.worker import DRAIN_S, assemble, stop_asked
 from pipeline.frames import FATE_NAMES, TABLES
+from pipeline.sessions import SessionsFold
 from sinks.clickhouse import ClickHouse
 
 BEGINS_AGO = timedelta(days=7)
 """Simulated time begins so long ago: it must not overtake the wall clock in a demo."""
 STORE = "clickhouse"
 """Folder of the tables, below the one that is kept."""
+STATE = "state"
+"""Folder of state and positions, beside it."""
+START_S = 10.0
+"""By then the shop that goes on has begun, while the watermark advances with what is silence to the worker."""
 SETTLE_S = 20.0
 """How long a stop waits until all that was fed has been folded and written."""
 
@@ -45,7 +50,7 @@ class Wishes:
     for_s: float | None = None
     """Stop after so long; None: when asked to."""
     data_dir: Path | None = None
-    """Where tables are kept; None: thrown away at the end."""
+    """Where tables and state are kept; None: thrown away at the end."""
     seed: int | None = None
     """Of the simulated shop; None: another one every time."""
     picture: Path | None = None
@@ -80,21 +85,8 @@ class Summary:
 
 def up(settings: Settings, wishes: Wishes) -> Summary:
     """Run everything until it is time to stop."""
-    with _folder(wishes.data_dir) as folder, embedded_broker() as broker:
-        return asyncio.run(_run(_embedded(settings, broker, folder, wishes.speed), broker, wishes))
-
-
-@contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
-    if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept
-        return
-    folder = Path(tempfile.mkdtemp(prefix="ebbtide-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with folder_of(wishes.data_dir) as folder, embedded_broker() as broker:
+        return asyncio.run(_run(_embedded(settings, broker, folder, wishes.speed), broker, folder / STATE, wishes))
 
 
 def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) -> Settings:
@@ -108,16 +100,17 @@ def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) ->
     return settings.model_copy(update={name: getattr(settings, name).model_copy(update=said) for name, said in sections.items()})
 
 
-async def _run(settings: Settings, broker: Broker, wishes: Wishes) -> Summary:
+async def _run(settings: Settings, broker: Broker, state_dir: Path, wishes: Wishes) -> Summary:
     begun = time.monotonic()
-    assembled = await asyncio.to_thread(assemble, settings)
+    goes_on_at = _goes_on_at(settings, state_dir, wishes.speed)
+    # Every offset of a new broker begins at 0, and its memory is no place for state: it deletes nothing.
+    assembled = await asyncio.to_thread(assemble, settings, inputs_from="earliest", state_dir=state_dir, downtime_counts=False)
     worker, writer = assembled.worker, assembled.writer
     writer.start()
-    begins_at = datetime.now(UTC) - BEGINS_AGO
-    folding = worker.folds["sessions"]
+    folding = worker.folds[SessionsFold.name]
     view = LiveView(settings, folding, writer, speed=wishes.speed, shows=wishes.shows)
     async with worker.running():
-        feed = _feed(broker, begins_at, wishes)
+        feed = _feed(broker, goes_on_at, wishes)
         with view:
             try:
                 failure = await _stopped(feed, wishes.for_s)
@@ -139,9 +132,22 @@ async def _run(settings: Settings, broker: Broker, wishes: Wishes) -> Summary:
     return Summary(tables, fates, rate, time.monotonic() - begun, kept)
 
 
-def _feed(broker: Broker, begins_at: datetime, wishes: Wishes) -> ChildProcess:
+def _goes_on_at(settings: Settings, state_dir: Path, speed: float) -> datetime | None:
+    """The simulated time at which the shop goes on; None: it has never been open."""
+    reached_ms = newest_watermark_ms(state_dir / SessionsFold.name)
+    if reached_ms is None:
+        return None
+    return datetime.fromtimestamp(reached_ms / 1_000, UTC) + timedelta(
+        seconds=settings.sessions.allowed_lateness_s + START_S * speed
+    )
+
+
+def _feed(broker: Broker, goes_on_at: datetime | None, wishes: Wishes) -> ChildProcess:
     """The shop, as a program of its own: making clicks must not take the time of the worker."""
     seed = wishes.seed if wishes.seed is not None else int.from_bytes(os.urandom(4), "big")
+    if goes_on_at is not None:  # the same seed would make the same visitors again, and take them for those that were there
+        seed = (seed + round(goes_on_at.timestamp())) % (1 << 32)
+    begins_at = goes_on_at or datetime.now(UTC) - BEGINS_AGO
     options = ("--seed", str(seed), "--speed", str(wishes.speed), "--from", begins_at.replace(tzinfo=None).isoformat())
     own = {"EBBTIDE_KAFKA__BOOTSTRAP": broker.bootstrap, "PYTHONSAFEPATH": "1"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EBBTIDE_KAFKA__")}
@@ -182,4 +188,6 @@ def show(summary: Summary) -> None:
     console.print(f"{summary.events_per_s:,.0f} events/s; {summary.seconds:.0f} s in all")
     if summary.data_dir is not None:
         store = Path(summary.data_dir) / STORE
-        console.print(f"the tables are kept; look into them with: ebbtide sql --clickhouse chdb://{store} '...'")
+        console.print(
+            f"tables and state are kept, and the same command goes on from here; look into them with: ebbtide sql --clickhouse chdb://{store} '...'"
+        )

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka.admin import AdminClient
@@ -48,8 +49,16 @@ class Assembled:
     writer: Writer
 
 
-def assemble(settings: Settings, *, inputs_from: InputsFrom | None = None) -> Assembled:
+def assemble(
+    settings: Settings, *, inputs_from: InputsFrom | None = None, state_dir: Path | None = None, downtime_counts: bool = True
+) -> Assembled:
     """Put a worker together: tables and topics that are missing are made. Blocks, starts nothing.
+
+    Args:
+        settings: As they were read.
+        inputs_from: Where to go on when the next record is not on the broker; None: refuse.
+        state_dir: Where state is kept, beside a broker that keeps nothing; None: on the broker.
+        downtime_counts: Whether event time goes on while nobody runs; not where it is simulated.
 
     Raises: MISHAPS of agents.mishaps - no broker, tables of another version, settings that do not fit
     """
@@ -70,13 +79,14 @@ def assemble(settings: Settings, *, inputs_from: InputsFrom | None = None) -> As
     registry = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic)
     stage = Stage(fold.name, kafka.clickstream_topic, fold, _patient(decoder(registry, fold.family, settings.bounds())))
     worker = build_app(
-        Connection(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka),
+        Connection(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka, state_dir),
         ShellSettings(
             max_batch_events=settings.worker.max_batch_events,
             linger_s=settings.worker.linger_ms / 1_000,
             checkpoint_s=settings.worker.checkpoint_s,
             inbox_bytes=settings.worker.inbox_bytes,
             time_speed=settings.worker.time_speed,
+            downtime_counts=downtime_counts,
             inputs_from=inputs_from,
         ),
         [stage],

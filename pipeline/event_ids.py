@@ -1,10 +1,11 @@
 """Which events have been applied, so that a repeat changes nothing: 128 bits an event, for as long as a repeat can be applied.
 
 Ids stand in sorted runs that grow by merging (see keyed_rows.py), and are forgotten when events of their time would be too late.
+What is forgotten need not be gone, for every look-up asks for the time: a run is rewritten once most of it is forgotten.
 The partition is part of an id: what a worker holds beside it must not matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline import frames
 from pipeline.hashing import Hashes
+from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, Millis
 
 SCHEMA = frames.schema({"partition": pl.Int32, "high": pl.UInt64, "low": pl.UInt64, "event_ms": pl.Int64})
@@ -28,6 +30,8 @@ class _Ids:
     low: Hashes
     event_ms: Millis
     partition: NDArray[np.int32]
+    serial: int = -1
+    """No two runs of a state have the same; -1: not in a state yet."""
 
     def __len__(self) -> int:
         return len(self.high)
@@ -56,9 +60,11 @@ class EventIds:
     """Ids of applied events."""
 
     runs: tuple[_Ids, ...] = ()
+    """In the order of their age."""
+    next_serial: int = 0
 
     def __len__(self) -> int:
-        """How many are kept."""
+        """How many are kept, with some that are forgotten."""
         return sum(map(len, self.runs))
 
     @property
@@ -106,29 +112,50 @@ class EventIds:
             last, before = runs.pop(), runs.pop()
             joined = before.joined(last)
             runs.append(joined.at(~_is_old(joined, forgotten)))
-        return replace(self, runs=tuple(run for run in runs if len(run)))
-
-    def swept(self, forgotten: Mapping[int, int]) -> "EventIds":
-        """Only what can still meet a repeat."""
-        return replace(self, runs=tuple(kept for run in self.runs if len(kept := run.at(~_is_old(run, forgotten)))))
-
-    def snapshot(self, partition: int) -> pl.DataFrame:
-        """Frames: -> SCHEMA."""
-        kept = [run.at(run.partition == partition) for run in self.runs]
-        return pl.concat(
-            [SCHEMA.to_frame(), *(pl.DataFrame([run.partition, run.high, run.low, run.event_ms], schema=SCHEMA) for run in kept)]
+        serials = (run.serial if run.serial >= 0 else self.next_serial for run in runs)  # only the last one is new
+        return EventIds(
+            tuple(replace(run, serial=serial) for run, serial in zip(runs, serials, strict=True) if len(run)), self.next_serial + 1
         )
 
-    def restored(self, ids: pl.DataFrame) -> "EventIds":
-        """These as well, from a snapshot. Frames: SCHEMA."""
-        if ids.is_empty():
-            return self
-        run = _Ids(ids["high"].to_numpy(), ids["low"].to_numpy(), ids["event_ms"].to_numpy(), ids["partition"].to_numpy()).sorted()
-        return replace(self, runs=tuple(sorted((*self.runs, run), key=len, reverse=True)))
+    def swept(self, forgotten: Mapping[int, int]) -> "EventIds":
+        """Without most of what can meet no repeat."""
+        return self._rewritten(
+            {run.serial: is_old for run in self.runs if 2 * np.count_nonzero(is_old := _is_old(run, forgotten)) > len(run)}
+        )
+
+    def pieces(self, partition: int) -> Iterator[Piece]:
+        """Those of one partition. Frames: -> SCHEMA."""
+        for run in self.runs:
+            is_its = run.partition == partition
+            if is_its.any():
+                yield Piece(str(run.serial), lambda run=run, is_its=is_its: _framed(run.at(is_its)))  # type: ignore[misc]
+
+    def restored(self, frames: Mapping[str, pl.DataFrame]) -> "EventIds":
+        """These as well, from pieces. Frames: SCHEMA."""
+        added = [
+            _Ids(ids["high"].to_numpy(), ids["low"].to_numpy(), ids["event_ms"].to_numpy(), ids["partition"].to_numpy(), serial)
+            for serial, ids in enumerate(frames.values(), self.next_serial)
+        ]
+        return EventIds((*self.runs, *added), self.next_serial + len(added))
 
     def without(self, partition: int) -> "EventIds":
-        """Those of the other partitions."""
-        return replace(self, runs=tuple(kept for run in self.runs if len(kept := run.at(run.partition != partition))))
+        """Those of the other partitions; the others are gone indeed: what comes back from a checkpoint may be less."""
+        return self._rewritten({run.serial: is_its for run in self.runs if (is_its := run.partition == partition).any()})
+
+    def _rewritten(self, gone: Mapping[int, NDArray[np.bool_]]) -> "EventIds":
+        """With these runs, by serial, replaced by what is not gone of them."""
+        kept, serial = [], self.next_serial
+        for run in self.runs:
+            if run.serial in gone:
+                kept.append(replace(run.at(~gone[run.serial]), serial=serial))
+                serial += 1
+            else:
+                kept.append(run)
+        return EventIds(tuple(run for run in kept if len(run)), serial)
+
+
+def _framed(ids: _Ids) -> pl.DataFrame:
+    return pl.DataFrame([ids.partition, ids.high, ids.low, ids.event_ms], schema=SCHEMA)
 
 
 def apart(partition: NDArray[np.int32], hashes: Hashes) -> Hashes:

@@ -1,21 +1,23 @@
 """What every fold takes and returns: state in, batch in, step out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
 import polars as pl
 
+from pipeline.pieces import Piece
+
 
 class State(Protocol):
-    """What a fold remembers, as frames; every row belongs to one input partition."""
+    """What a fold remembers; every row belongs to one input partition."""
 
-    def snapshot(self, partition: int) -> dict[str, pl.DataFrame]:
-        """All that is remembered of one partition: name -> frame."""
+    def pieces(self, partition: int) -> Iterator[Piece]:
+        """All that is remembered of one partition. Names are of this state and what becomes of it."""
         ...
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
-        """This state with one more partition, from its snapshot."""
+        """This state with one more partition, from the frames of all its pieces, by name and in their order."""
         ...
 
     def without(self, partition: int) -> Self:

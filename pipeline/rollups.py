@@ -6,7 +6,7 @@ nothing; one that falls to nothing is sent as 0.
 Frames:  Told, rows of signals and outcomes -> CONTRIBUTIONS -> frames.ROLLUPS
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,8 @@ import polars as pl
 
 from pipeline import frames
 from pipeline.journey_map import step_table
-from pipeline.keyed_rows import KeyedRows
+from pipeline.keyed_rows import KeyedRows, living
+from pipeline.pieces import Piece
 from pipeline.session_rules import DIMENSIONS, SessionRules
 from pipeline.session_views import Told
 from pipeline.watermark import milliseconds
@@ -77,13 +78,15 @@ class Rollups:
         """Those of the other partitions."""
         return replace(self, counts=self.counts.kept(lambda rows: (rows["partition"] != partition).to_numpy()))
 
-    def snapshot(self, partition: int) -> pl.DataFrame:
-        """Frames: -> COUNTS without `key`, which is of this process only."""
-        return self.counts.frame().filter(pl.col("partition") == partition).drop("key")
+    def pieces(self, partition: int) -> Iterator[Piece]:
+        """The counts of one partition, without `key`, which is of this process only."""
+        for piece in self.counts.pieces(partition):
+            yield replace(piece, frame=lambda made=piece.frame: made().drop("key", strict=False))  # type: ignore[misc]
 
-    def restored(self, counts: pl.DataFrame) -> "Rollups":
-        """These as well, from a snapshot."""
-        return replace(self, counts=self.counts.put(_keyed(counts)))
+    def restored(self, frames: Mapping[str, pl.DataFrame]) -> "Rollups":
+        """These as well, from pieces."""
+        rows = {str(place): _keyed(rows) for place, rows in enumerate(living(frames))}
+        return replace(self, counts=self.counts.restored(rows))
 
 
 def _keyed(counts: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, WINDOW, RETIRED, event ids, counts: each found by a key, each row of one partition
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Self
@@ -14,6 +14,7 @@ from pipeline import frames
 from pipeline.event_ids import EventIds
 from pipeline.journey_map import JourneyMap
 from pipeline.keyed_rows import KeyedRows
+from pipeline.pieces import Piece, below, within
 from pipeline.rollups import Rollups
 from pipeline.session_parts import COMMITS, LASTS, PARTITION, PARTS, REACHED
 from pipeline.signal_engine import EVIDENCE, LOOKED_BACK_AT, WINDOW
@@ -97,22 +98,18 @@ class SessionState:
         """Parts of sessions that have not been told as closed."""
         return sum(len(keys) for keys in self.parts.keys_where(lambda rows: ~rows["is_quiet"].to_numpy()))
 
-    def snapshot(self, partition: int) -> dict[str, pl.DataFrame]:
+    def pieces(self, partition: int) -> Iterator[Piece]:
         """All that is remembered of one partition."""
-        frames = {name: getattr(self, name).frame().filter(pl.col("partition") == partition) for name in _KEYED}
-        return {**frames, "ids": self.ids.snapshot(partition), "rollups": self.rollups.snapshot(partition)}
+        for name in (*_KEYED, "ids", "rollups"):
+            yield from below(name, getattr(self, name).pieces(partition))
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
-        """This state with one more partition, from its snapshot."""
+        """This state with one more partition, from its pieces."""
         fresh = self.without(partition)
-        kept = {name: getattr(fresh, name).put(_cast(frames[name], getattr(fresh, name).schema)) for name in _KEYED}
-        return replace(fresh, **kept, ids=fresh.ids.restored(frames["ids"]), rollups=fresh.rollups.restored(frames["rollups"]))
+        kept = {name: getattr(fresh, name).restored(within(name, frames)) for name in (*_KEYED, "ids", "rollups")}
+        return replace(fresh, **kept)
 
     def without(self, partition: int) -> Self:
         """This state after one partition was forgotten."""
         kept = {name: getattr(self, name).kept(lambda rows: (rows["partition"] != partition).to_numpy()) for name in _KEYED}
         return replace(self, **kept, ids=self.ids.without(partition), rollups=self.rollups.without(partition))
-
-
-def _cast(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

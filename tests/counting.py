@@ -11,6 +11,7 @@ from agents.stages import Stage
 from pipeline.decode import Decoded
 from pipeline.fold import Step
 from pipeline.frames import FATES, REFUSED, REJECTS, SESSIONS, TIME
+from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, advanced, of_partitions
 
 EVENTS = pl.Schema(
@@ -62,14 +63,18 @@ class Counts:
 
     counts: pl.DataFrame
 
-    def snapshot(self, partition):
-        return {"counts": self.counts.filter(pl.col("partition") == partition)}
+    serial: int = 0
+    """Grows with every step: a name stands for one content."""
+
+    def pieces(self, partition):
+        counts = self.counts.filter(pl.col("partition") == partition)
+        yield Piece(f"counts.{self.serial}", lambda: counts)
 
     def restored(self, partition, frames):
-        return Counts(pl.concat([self.without(partition).counts, frames["counts"]]))
+        return Counts(pl.concat([self.without(partition).counts, *frames.values()]), self.serial)
 
     def without(self, partition):
-        return Counts(self.counts.filter(pl.col("partition") != partition))
+        return Counts(self.counts.filter(pl.col("partition") != partition), self.serial)
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,11 @@ class CountingFold:
         )
         kept = counts.with_columns(pl.col("now_silent").alias("is_silent")).select(*COUNTS)
         return Step(
-            replace(state, counts=kept), {"sessions": SESSIONS.conform(rows)}, refused.match_to_schema(REFUSED), fates, after
+            replace(state, counts=kept, serial=state.serial + 1),
+            {"sessions": SESSIONS.conform(rows)},
+            refused.match_to_schema(REFUSED),
+            fates,
+            after,
         )
 
 

@@ -40,7 +40,7 @@ class MemoryLog:
         return self.first[topic, partition] + len(self.partitions[topic, partition])
 
     def read(self, topic, partition, first, last):
-        return [record for record in self.partitions[topic, partition] if first <= record.offset <= last]
+        return iter([record for record in self.partitions[topic, partition] if first <= record.offset <= last])
 
     def compact(self, topic, partition):
         """Keep what a broker would keep at the least: the newest record of every key, and no tombstones."""

@@ -5,8 +5,8 @@ import asyncio
 from confluent_kafka import Message
 from faust.types import TP
 
-from agents.checkpoints import KafkaCheckpoints
 from agents.folding import Folding, Outputs
+from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import Record
 from agents.quiet_time import QuietTime
 from agents.runs import Run

@@ -4,7 +4,8 @@ import asyncio
 
 from faust.types import TP
 
-from agents.manifests import CLAIM_KEY, Manifest, Standing
+from agents.kafka_checkpoints import CLAIM_KEY
+from agents.manifests import Manifest, Standing
 from agents.shell import LOST_S
 from agents.stages import ShellSettings
 from agents.versions import HEAD_START_US

@@ -39,8 +39,8 @@ class Bench:
 
     @property
     def kept(self):
-        standing, frames = self.sinking.checkpoint(0)
-        assert frames == {}
+        standing, pieces = self.sinking.checkpoint(0)
+        assert list(pieces) == []
         return standing
 
 

@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from agents.checkpoints import Checkpoint, KafkaCheckpoints
+from agents.checkpoints import Checkpoint
+from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import Record
 from agents.manifests import Manifest, Standing
 from agents.takeover import Input, PositionRefused, TakeOver
 from tests.memory_log import MemoryLog
+
+PARTITIONS = {"clicks": 4, "rows": 2}
 
 
 class Estate:
@@ -22,7 +25,7 @@ class Estate:
         self.standing = standing
 
     def checkpoint(self, _partition):
-        return self.standing, {}
+        return self.standing, ()
 
     def begin_epoch(self, partition, epoch):
         self.log.send("rows", partition, b"%d" % epoch)
@@ -37,15 +40,15 @@ def log():
     return log
 
 
-def taking_over(log, inputs_from=None, cluster="here"):
+def taking_over(log, inputs_from=None, cluster="here", partitions=PARTITIONS):
     checkpoints = KafkaCheckpoints(log, log, chunks="chunks", manifests="manifests")
-    return TakeOver(Input("clicks", cluster, inputs_from), Estate(log), checkpoints, log, log)
+    return TakeOver(Input("clicks", cluster, inputs_from, partitions), Estate(log), checkpoints, log, log)
 
 
-def kept_at(log, position, cluster="here"):
+def kept_at(log, position, cluster="here", partitions=PARTITIONS):
     checkpoints = KafkaCheckpoints(log, log, chunks="chunks", manifests="manifests")
     epoch = checkpoints.claim(0)
-    checkpoints.save([Checkpoint(0, Manifest(epoch, 0, cluster, Standing(position)), {})])
+    checkpoints.save([Checkpoint(0, Manifest(epoch, 0, cluster, Standing(position), partitions), ())])
 
 
 def position_after(take_over):
@@ -124,3 +127,18 @@ def test_who_lost_the_partition_while_it_read_writes_nothing_more(log):
 
     assert [done[-1] for done in log.trail if done != "flushed"] == ["claim"]
     assert log.partitions["rows", 0] == []
+
+
+@pytest.mark.parametrize("inputs_from", [None, "earliest", "latest"])
+def test_a_topic_that_has_other_partitions_than_when_the_state_was_kept_is_refused(log, inputs_from):
+    """They say in which partition a key is: with another number the state of half of all keys is where nobody looks."""
+    kept_at(log, 14)
+
+    with pytest.raises(PositionRefused, match=r"clicks-0: topic clicks has 8 partitions, and had 4 when the state was kept"):
+        taking_over(log, inputs_from, partitions={"clicks": 8, "rows": 2}).take(0, lambda: True)
+
+
+def test_a_topic_that_the_state_knows_nothing_of_may_have_any_number_of_partitions(log):
+    kept_at(log, 14)
+
+    assert position_after(taking_over(log, partitions={**PARTITIONS, "new": 7})) == 14

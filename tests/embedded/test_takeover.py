@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient
 
 from agents import topics
 from agents.arrow_batches import About, Source, marker, messages
-from agents.manifests import CLAIM_KEY, Manifest
+from agents.kafka_checkpoints import CLAIM_KEY, chunk_keys, manifest_key
+from agents.manifests import Manifest
 from agents.takeover import PositionRefused
 from agents.topics import Topic, TopicsUnfit, make_topics
 from pipeline.frames import SESSIONS
@@ -50,7 +51,7 @@ def test_a_stranger_who_claims_writes_and_marks_is_outranked_again(broker):
             ours = manifests_of(broker, 1)
             (epoch,) = broker.produce(manifests, 1, [b"{}"], keys=[CLAIM_KEY])
             his = replace(ours[max(ours)], epoch=epoch, seq=0)
-            broker.produce(manifests, 1, [his.to_json()], keys=[his.key])
+            broker.produce(manifests, 1, [his.to_json()], keys=[manifest_key(his)])
             told = marker(About(Source("counts", clicks.topic, 1), epoch, his.standing.position, None, is_marker=True))
             for partition in range(PARTITIONS):
                 broker.produce(topics.rows(broker.prefix), partition, [told])
@@ -81,9 +82,9 @@ def test_what_a_zombie_still_writes_is_ignored(broker):
             await until(worker.shells["counts"].positions)
             for partition, old in before.items():
                 ahead = replace(old, seq=old.seq + 10, standing=replace(old.standing, position=10**6))
-                broker.produce(topics.manifests(broker.prefix, "counts"), partition, [ahead.to_json()], keys=[ahead.key])
-                chunk_keys = [chunk.key.encode() for chunk in old.chunks]
-                broker.produce(topics.chunks(broker.prefix, "counts"), partition, [None] * len(chunk_keys), keys=chunk_keys)
+                broker.produce(topics.manifests(broker.prefix, "counts"), partition, [ahead.to_json()], keys=[manifest_key(ahead)])
+                keys = list(chunk_keys(old))
+                broker.produce(topics.chunks(broker.prefix, "counts"), partition, [None] * len(keys), keys=keys)
                 broker.produce(topics.rows(broker.prefix), partition, ghost_row(clicks, partition, old.epoch))
             clicks.make(2_000)
             assert await worker.settled(60)
@@ -137,7 +138,7 @@ def change_manifests(broker, *, position=None, **changes):
         newest = (found := manifests_of(broker, partition))[max(found)]
         standing = newest.standing if position is None else replace(newest.standing, position=position)
         changed = replace(newest, seq=newest.seq + 1, standing=standing, **changes)
-        broker.produce(topics.manifests(broker.prefix, "counts"), partition, [changed.to_json()], keys=[changed.key])
+        broker.produce(topics.manifests(broker.prefix, "counts"), partition, [changed.to_json()], keys=[manifest_key(changed)])
 
 
 def kept_at(broker, position):
