@@ -80,7 +80,9 @@ class EventIds:
         `forgotten_ms`: for each row the time before which ids are forgotten when it comes; what memory still holds of them must not matter.
         """
         high = apart(partition, high)
-        order = np.lexsort((low, high))  # stable: of equal ids the first row stands first
+        order = np.argsort(
+            high, kind="stable"
+        )  # of equal ids the first row stands first; `low` differs where two ids share a `high`, one time in 2**64
         kept_ms = np.full(len(high), UNREAD, dtype=np.int64)
         for run in self.runs:
             # Sorted look-ups walk through memory in one direction.

@@ -38,7 +38,7 @@ class _Run:
 
     @classmethod
     def of(cls, rows: pl.DataFrame, key: str, serial: int) -> "_Run":
-        return cls._owning(rows if rows[key].is_sorted() else rows.sort(key), key, serial)
+        return cls.as_they_are(rows if rows[key].is_sorted() else rows.sort(key), key, serial).owned()
 
     @classmethod
     def joined(cls, runs: Sequence["_Run"], key: str, serial: int) -> "_Run":
@@ -47,13 +47,15 @@ class _Run:
         begins = np.cumsum([0, *(len(run.keys) for run in runs[:-1])])
         order = np.argsort(np.concatenate([run.keys[at] for run, at in zip(runs, places, strict=True)]), kind="stable")
         rows = np.concatenate([at + begin for at, begin in zip(places, begins, strict=True)])[order]
-        return cls._owning(pl.concat([run.rows for run in runs], rechunk=False)[rows], key, serial)
+        return cls.as_they_are(pl.concat([run.rows for run in runs], rechunk=False)[rows], key, serial).owned()
 
     @classmethod
-    def _owning(cls, rows: pl.DataFrame, key: str, serial: int) -> "_Run":
-        # Strings are views: without copies a row would keep the whole batch alive that it came in, and a dead one its string.
-        rows = owned(rows)
+    def as_they_are(cls, rows: pl.DataFrame, key: str, serial: int) -> "_Run":
         return cls(serial, rows[key].to_numpy(), rows, np.ones(rows.height, dtype=bool), rows.height)
+
+    def owned(self) -> "_Run":
+        # Strings are views: without copies a row would keep the whole batch alive that it came in, and a dead one its string.
+        return replace(self, rows=owned(self.rows))
 
     def places(self, keys: Hashes) -> NDArray[np.int64]:
         """Rows of these keys that are alive."""
@@ -125,15 +127,19 @@ class KeyedRows:
         if rows.is_empty():
             return self
         serial = self.next_serial
-        runs = [*self.runs, _Run.of(rows.select(self.schema.names()), self.key, serial)]
-        # First how far it goes, then all at once.
-        begin, size = len(runs) - 1, runs[-1].n_alive
-        while begin and runs[begin - 1].n_alive < _GROWTH * size:
+        # First how far it goes, then all at once: every row is copied once.
+        begin, size = len(self.runs), rows.height
+        while begin and self.runs[begin - 1].n_alive < _GROWTH * size:
             begin -= 1
-            size += runs[begin].n_alive
-        if begin < len(runs) - 1:
-            runs[begin:] = [_Run.joined(runs[begin:], self.key, serial)]
-        return replace(self, runs=tuple(runs), next_serial=serial + 1)
+            size += self.runs[begin].n_alive
+        rows = rows.select(self.schema.names())
+        if begin < len(self.runs):
+            # Sorted only by joining: the keys alone are looked at.
+            fresh = _Run.as_they_are(rows, self.key, serial)
+            run = _Run.joined([*self.runs[begin:], fresh], self.key, serial)
+        else:
+            run = _Run.of(rows, self.key, serial)
+        return replace(self, runs=(*self.runs[:begin], run), next_serial=serial + 1)
 
     def keys_where(self, wanted: Callable[[pl.DataFrame], Mask]) -> Iterator[Hashes]:
         """Keys of the living rows that are wanted, run after run."""

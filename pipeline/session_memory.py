@@ -108,7 +108,8 @@ def _reuse(parts: pl.DataFrame, state: SessionState) -> pl.Series:
 def _reached(events: pl.DataFrame, no: int, column: str) -> pl.DataFrame:
     """Steps of one journey that these events belong to. Frames: -> REACHED."""
     return (
-        events.filter(pl.col(column).is_not_null())
+        events.select("part", "visitor_key", "partition", "event_ms", "engaged_ms", column)
+        .filter(pl.col(column).is_not_null())
         .group_by("part", column)
         .agg(
             pl.col("visitor_key").first(),
