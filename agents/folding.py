@@ -1,6 +1,6 @@
 """A fold at work: records in, rows out, state in memory.
 
-A step: decode -> fold -> stamp -> emit. One step is over all partitions at once, for a step has a price of its own.
+A step: decode -> fold -> stamp -> emit; what comes next is decoded meanwhile (decoding.py). One step is over all partitions at once, for a step has a price of its own.
 
 **Delivery:** everything before the last checkpoint may be said again, with the same ids and higher versions: effectively once in
 whatever keeps the newest version of a row.
@@ -16,6 +16,7 @@ import polars as pl
 from agents.arrow_batches import About, Source, marker, messages
 from agents.checkpoints import Writing
 from agents.dead_letters import dead_letters, with_bytes
+from agents.decoding import Decoding, as_records
 from agents.manifests import Standing
 from agents.quiet_time import QuietTime
 from agents.runs import Run
@@ -69,6 +70,7 @@ class Folding:
         self._state = stage.fold.empty()
         self._held: dict[int, Held] = {}
         self._dirty: set[int] = set()
+        self._decoding = Decoding(stage.decode)
         self._nothing = stage.decode(Records([], [], [], [], [])).events
         self.progress = Progress()
 
@@ -151,10 +153,13 @@ class Folding:
 
     # A step -----------------------------------------------------------------------------------------------------------------
 
+    def prepare(self, runs: list[Run]) -> None:
+        """Decode ahead."""
+        self._decoding.prepare(runs)
+
     def step(self, runs: list[Run], quiet: Mapping[int, timedelta]) -> None:
         """Fold records and time, and send what the fold says."""
-        records = as_records(runs)
-        decoded = self._stage.decode(records) if runs else None
+        decoded = self._decoding.decoded(runs) if runs else None
         events = self._nothing if decoded is None else decoded.events
         done = self._stage.fold.step(self._state, events, elapsed(self.watermarks, quiet))
         self._state = done.state
@@ -169,7 +174,7 @@ class Folding:
         self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
         rejects = [] if decoded is None else [decoded.rejects]
         if len(done.rejects):
-            rejects.append(with_bytes(done.rejects, records))
+            rejects.append(with_bytes(done.rejects, as_records(runs)))
         if any(map(len, rejects)):
             self._emit({DEAD_LETTERS.name: self._dead_letters(pl.concat(rejects))})
         self.progress.steps += 1
@@ -219,22 +224,6 @@ class Folding:
         held = self._held[partition]
         watermark_ms = None if held.watermark_ms == UNREAD else held.watermark_ms
         return About(self._source(partition), held.epoch, held.position, watermark_ms, version, table, is_marker)
-
-
-def as_records(runs: Iterable[Run]) -> Records:
-    """All records of the runs, one run after the other."""
-    partitions: list[int] = []
-    offsets: list[int] = []
-    record_at_ms: list[int] = []
-    keys: list[bytes | None] = []
-    values: list[bytes | None] = []
-    for run in runs:  # never a loop over records: this runs before every step
-        partitions += [run.tp.partition] * len(run)
-        offsets += run.offsets()
-        record_at_ms += run.record_times_ms()
-        keys += run.keys()
-        values += run.values()
-    return Records(partitions, offsets, record_at_ms, keys, values)
 
 
 def _by_partition(rows: pl.DataFrame) -> dict[int, pl.DataFrame]:

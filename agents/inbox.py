@@ -42,17 +42,25 @@ class Inbox:
             self._hold()
         self.stir()
 
-    def take(self, max_events: int, max_bytes: float = float("inf")) -> list[Run]:
-        """Take runs until one of both is reached; the run that reaches it is taken whole."""
-        taken: list[Run] = []
+    def next(self, max_events: int, max_bytes: float = float("inf")) -> list[Run]:
+        """Say what `take` would return."""
+        found: list[Run] = []
         events = size = 0
-        while self._runs and events < max_events and size < max_bytes:
-            run = self._runs.popleft()
-            taken.append(run)
+        for run in self._runs:
+            if events >= max_events or size >= max_bytes:
+                break
+            found.append(run)
             events += len(run)
             size += cost(run)
-        self.events -= events
-        self.size -= size
+        return found
+
+    def take(self, max_events: int, max_bytes: float = float("inf")) -> list[Run]:
+        """Take runs until one of both is reached; the run that reaches it is taken whole."""
+        taken = self.next(max_events, max_bytes)
+        for run in taken:
+            self._runs.popleft()
+            self.events -= len(run)
+            self.size -= cost(run)
         if self.is_held and self.size < self._limit / 2:
             self.is_held = False
             self._release()

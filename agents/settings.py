@@ -178,13 +178,13 @@ class StoreSettings(Section):
 class WorkerSettings(Section):
     """How the worker goes about it."""
 
-    max_batch_events: Count = 50_000
+    max_batch_events: Count = 100_000
     """Events of one step, at most about."""
     linger_ms: Annotated[int, Field(ge=0)] = 100
     """How long a step waits for more events, ms."""
     checkpoint_s: Positive = 5
     """How often state is written to the broker, s."""
-    inbox_bytes: Count = 64 << 20
+    inbox_bytes: Count = 128 << 20
     """Bytes of a stage that may wait for it; above it its partitions are paused."""
     time_speed: Positive = 1.0
     """Seconds of event time that pass in a second without events; above 1 only where time is simulated."""

@@ -113,7 +113,7 @@ class Shell:
         """When the loop last turned: for a health check, which must not trust heartbeats."""
         self.checkpoint_cost_s = 0.0
         """How long the last checkpoint took."""
-        self._thread = StageThread(f"stage-{name}")
+        self._thread, self._second_thread = StageThread(f"stage-{name}"), StageThread(f"ahead-{name}")
         self._lock = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._positions: dict[TP, int] = {}
@@ -148,6 +148,7 @@ class Shell:
         """Let go of whoever waits for the broker. What was not kept is done again by whoever comes next."""
         self._producer.close()
         self._thread.close()
+        self._second_thread.close()
 
     # Taking over ------------------------------------------------------------------------------------------------------------
 
@@ -237,13 +238,19 @@ class Shell:
             self._step_at = self._clock() + IDLE_STEP_S
             return
         begun = self._clock()
-        await self._thread.do(self.work.step, runs, quiet)
+        await asyncio.gather(self._thread.do(self.work.step, runs, quiet), self._prepare())
         ended = self._clock()
         if not runs:
             self._step_at = ended + max(IDLE_STEP_S, IDLE_SHARE * (ended - begun))
         # Only of partitions that are still published: a take-over may be waiting for us.
         reached = self.work.positions()
         self._positions = {tp: reached.get(tp.partition, position) for tp, position in self._positions.items()}
+
+    async def _prepare(self) -> None:
+        """Get ready for what comes next, beside the step."""
+        following = self.inbox.next(self._settings.max_batch_events, self._settings.max_batch_bytes)
+        if following:
+            await self._second_thread.do(self.work.prepare, following)
 
     def _is_caught_up(self, tp: TP) -> bool:
         position = self._positions.get(tp)

@@ -157,6 +157,9 @@ class Sinking:
 
     # A step -----------------------------------------------------------------------------------------------------------------
 
+    def prepare(self, runs: list[Run]) -> None:
+        """Nothing: messages are read as they are taken."""
+
     def step(self, runs: list[Run], quiet: Mapping[int, timedelta]) -> None:  # noqa: ARG002 - as the shell asks
         """Hand batches to the writer, but those of epochs that are over."""
         for run in runs:

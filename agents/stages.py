@@ -51,15 +51,15 @@ class Stage(Generic[S]):
 class ShellSettings:
     """How a shell trades latency, throughput and repeated work. Validates itself."""
 
-    max_batch_events: int = 50_000
+    max_batch_events: int = 100_000
     """A step takes no further run once it has so many."""
-    max_batch_bytes: int = 32 << 20
+    max_batch_bytes: int = 64 << 20
     """The same in bytes."""
     linger_s: float = 0.1
     """How long a step waits for more than the first run."""
     checkpoint_s: float = 5.0
     """Time between checkpoints; longer where a checkpoint is expensive, so that they take a tenth of the time at most."""
-    inbox_bytes: int = 64 << 20
+    inbox_bytes: int = 128 << 20
     """Above it a stage's partitions are not fetched, below half of it again."""
     time_speed: float = 1.0
     """Seconds of event time a second, in a partition that is caught up and quiet."""
@@ -82,7 +82,7 @@ class ShellSettings:
 class Work(Estate, Protocol):
     """What a shell drives: a fold (agents.folding) or the sink (agents.sinking).
 
-    One call at a time; those that are not properties run in the stage's thread, but `quiet_time`.
+    One call at a time; those that are not properties run in the stage's thread, but `quiet_time` and `prepare`.
     """
 
     @property
@@ -102,6 +102,9 @@ class Work(Estate, Protocol):
 
     def quiet_time(self, is_caught_up: Callable[[int], bool]) -> Mapping[int, timedelta]:
         """How much event time has passed without events, since it was asked last."""
+
+    def prepare(self, runs: list[Run]) -> None:
+        """Get ready for these, which `step` will most likely be given next. In a thread of its own, while another step is made."""
 
     def step(self, runs: list[Run], quiet: Mapping[int, timedelta]) -> None:
         """Take these records, which come next, and that time, and say what follows."""
