@@ -20,9 +20,11 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from agents import topics
 from agents.key_check import QUIET, keys_of, reading
 from agents.mishaps import MISHAPS, advice
+from agents.partition_check import changed_topics
 from agents.registry import ConfluentRegistry, Writers, open_registry
 from agents.settings import ClickHouseSettings, KafkaSettings, Settings
 from agents.settings_sources import healthy
+from agents.takeover import PARTITIONS_ADVICE
 from agents.topics import Cluster, look_at
 from pipeline import layouts
 from pipeline.frames import TABLES
@@ -107,6 +109,11 @@ def _broker(kafka: KafkaSettings) -> tuple[Cluster | None, Check]:
     lines.append(f"topic {kafka.clickstream_topic} has {n} partitions")
     rows = cluster.partitions.get(topics.rows(kafka.prefix))
     lines.append(f"{kafka.prefix} has run here" if rows else f"{kafka.prefix} has never run here; the worker makes its topics")
+    if rows:
+        with reading(kafka) as client:
+            changed = changed_topics(client, kafka.prefix, cluster.partitions)
+        if changed:
+            return cluster, Check("broker", WRONG, (*lines, *changed, PARTITIONS_ADVICE))
     return cluster, Check("broker", WELL, tuple(lines))
 
 

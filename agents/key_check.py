@@ -69,7 +69,7 @@ def keys_of(client: Consumer, topic: str, n_partitions: int, writers: Mapping[in
     """Look at the last records of every partition. Raises: TimeoutError, KafkaException, RegistryUnavailable."""
     keys = Keys()
     for partition in range(n_partitions):
-        found = _last_records(client, topic, partition)
+        found = last_records(client, topic, partition, RECORDS)
         for message in found:
             keys.n += 1
             key = message.key()
@@ -84,20 +84,20 @@ def keys_of(client: Consumer, topic: str, n_partitions: int, writers: Mapping[in
     return keys
 
 
-def _last_records(client: Consumer, topic: str, partition: int) -> list[Message]:
-    """The last records up to the end, which only a fetch tells: asked for it, some brokers say where their last batch begins."""
+def last_records(client: Consumer, topic: str, partition: int, n: int) -> list[Message]:
+    """The last so many records up to the end, which only a fetch tells: asked for it, some brokers say where their last batch begins."""
     first, end = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=PATIENCE_S)
-    client.assign([TopicPartition(topic, partition, max(first, end - RECORDS))])
+    client.assign([TopicPartition(topic, partition, max(first, end - n))])
     found: list[Message] = []
     heard = time.monotonic()
     while time.monotonic() - heard < PATIENCE_S:
-        for message in client.consume(RECORDS, 0.1):
+        for message in client.consume(n, 0.1):
             error = message.error()
             if error is None:
                 found.append(message)
                 heard = time.monotonic()
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-                return found[-RECORDS:]
+                return found[-n:]
             elif not error.retriable() and error.code() != KafkaError._TRANSPORT:  # noqa: SLF001 - as above
                 raise KafkaException(error)
         if len(found) >= MOST:  # the topic grows as fast as we read

@@ -7,6 +7,7 @@ from confluent_kafka import KafkaException
 
 from agents.child_process import ProgramEnded
 from agents.embedded_broker import BrokerNotStarted
+from agents.manifests import StateUnreadable
 from agents.mapping import MappingWrong
 from agents.mapping_engine import QueryFailed
 from agents.producer import NotDelivered
@@ -36,6 +37,7 @@ MISHAPS = (
     RegistryUnavailable,
     BrokerNotStarted,
     ProgramEnded,
+    StateUnreadable,
     DataDirInUse,
 )
 """Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""

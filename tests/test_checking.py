@@ -10,6 +10,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from agents.checking import NOTE, SKIPPED, WELL, WRONG, checks
 from agents.feed import to_kafka
+from agents.kafka_checkpoints import CLAIM_KEY, manifest_key
+from agents.manifests import Manifest, Standing
 from agents.partitioner import partition_of
 from pipeline.encode import encode
 from pipeline.simulator.simulator import Simulator
@@ -121,6 +123,22 @@ def test_a_topic_that_is_not_there_yet_is_no_fault(found, broker):
 
     assert said["broker"][0] == NOTE
     assert said["keys"][0] == SKIPPED
+
+
+def test_a_topic_that_has_other_partitions_than_when_the_state_was_kept_is_wrong(found, broker):
+    """The worker would refuse: its state is of keys that may lie elsewhere now."""
+    topic = broker.create_topics("clicks", 2)
+    rows, chunks, manifests = (broker.create_topics(name, 2) for name in ("rows", "sessions.chunks", "sessions.manifests"))
+    had = {topic: 2, rows: 4, chunks: 2}
+    manifest = Manifest(1, 0, "cluster", Standing(7), had)
+    broker.produce(manifests, 1, [b"{}", manifest.to_json(), b"{}"], keys=[CLAIM_KEY, manifest_key(manifest), CLAIM_KEY])
+
+    verdict, lines = found(kafka(broker, topic))["broker"]
+
+    assert verdict == WRONG
+    assert f"topic {rows} has 2 partitions, and had 4 when the state was kept" in lines
+    assert "fixed for life" in lines
+    assert chunks not in lines
 
 
 def test_a_registry_tells_whether_the_schema_under_the_topics_name_can_be_read(found, apicurio):  # noqa: F811

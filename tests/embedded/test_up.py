@@ -15,6 +15,9 @@ import time
 import pyte
 import pytest
 
+from agents.manifests import Manifest
+from agents.up_folder import folder_of
+
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("up")]
 
 ROWS, COLUMNS = 30, 80
@@ -100,21 +103,25 @@ def test_a_session_and_an_abandonment_are_on_the_screen_within_a_minute():
         terminal.close()
 
 
-def test_a_program_gets_one_line_of_json(tmp_path):
-    command = [
-        *COMMAND,
-        "--for",
-        "15s",
-        "--speed",
-        "600",
-        "--json",
-        "--data-dir",
-        str(tmp_path / "data"),
-        "--picture",
-        str(tmp_path / "up.svg"),
-    ]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=150, check=False)
+FOR = ("--for", "15s", "--speed", "600", "--seed", "5", "--json")
+
+
+def ran(*options):
+    """It to its end, as a program runs it."""
+    done = subprocess.run([*COMMAND, *options], env=ENVIRONMENT, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with what is left of a first run, and what that said."""
+    folder = tmp_path_factory.mktemp("up")
+    return folder, ran(*FOR, "--data-dir", str(folder / "data"), "--picture", str(folder / "up.svg"))
+
+
+def test_a_program_gets_one_line_of_json(kept):
+    folder, done = kept
     (line,) = done.stdout.splitlines()
     summary = json.loads(line)
     assert set(summary["tables"]) == {"sessions", "steps", "signals", "outcomes", "identities", "rollups", "dead_letters", "events"}
@@ -123,11 +130,49 @@ def test_a_program_gets_one_line_of_json(tmp_path):
     assert summary["fates"]["applied"] == summary["tables"]["events"]
     assert summary["fates"]["rejected"] == summary["tables"]["dead_letters"] == 0
     assert summary["events_per_s"] > 0
-    drawn = (tmp_path / "up.svg").read_text()
+    drawn = (folder / "up.svg").read_text()
     assert drawn.startswith("<svg")
     assert "@font-face" not in drawn
 
     asked = "SELECT count() AS n FROM sessions_now"
-    sql = [sys.executable, "-m", "agents", "sql", asked, "--json", "--clickhouse", f"chdb://{tmp_path / 'data' / 'clickhouse'}"]
+    sql = [sys.executable, "-m", "agents", "sql", asked, "--json", "--clickhouse", f"chdb://{folder / 'data' / 'clickhouse'}"]
     found = subprocess.run(sql, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(found.stdout) == [{"n": summary["tables"]["sessions"]}]
+
+
+def standings(folder):
+    """Partition -> where the fold stands, as its newest manifest says."""
+    newest = {}
+    for path in (folder / "state" / "sessions").glob("*/manifest-*.json"):
+        manifest = Manifest.from_json(path.read_bytes())
+        known = newest.get(path.parent.name)
+        if known is None or manifest.epoch > known.epoch:
+            newest[path.parent.name] = manifest
+    return {partition: manifest.standing for partition, manifest in newest.items()}
+
+
+def test_the_next_one_goes_on_where_this_one_stopped(kept):
+    """Another broker, whose offsets begin at 0; the state, the time and the tables of the one before. The same seed is no repetition."""
+    folder, done = kept
+    first, before = json.loads(done.stdout), standings(folder / "data")
+
+    second = json.loads(ran(*FOR, "--data-dir", str(folder / "data")).stdout)
+
+    after = standings(folder / "data")
+    assert second["fates"]["applied"] > first["fates"]["applied"]  # it counts on
+    assert second["fates"]["too_late"] == second["fates"]["rejected"] == 0
+    assert second["fates"]["applied"] == second["tables"]["events"]
+    assert second["tables"]["sessions"] > first["tables"]["sessions"]
+    for partition, standing in before.items():
+        assert after[partition].watermark_ms > standing.watermark_ms
+        assert after[partition].highest_version > standing.highest_version
+        assert after[partition].fates["applied"] > standing.fates["applied"]
+
+
+def test_two_at_once_on_one_folder_are_refused(tmp_path):
+    with folder_of(tmp_path):
+        command = [*COMMAND, "--for", "1s", "--json", "--data-dir", str(tmp_path)]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert f"another `ebbtide up` runs on {tmp_path}" in " ".join(done.stderr.split())
