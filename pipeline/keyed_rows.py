@@ -41,6 +41,11 @@ class _Run:
         return cls.as_they_are(rows if rows[key].is_sorted() else rows.sort(key), key, serial).owned()
 
     @classmethod
+    def read(cls, rows: pl.DataFrame, key: str, serial: int) -> "_Run":
+        """Rows that share no memory with others."""
+        return cls.as_they_are(rows if rows[key].is_sorted() else rows.sort(key), key, serial)
+
+    @classmethod
     def joined(cls, runs: Sequence["_Run"], key: str, serial: int) -> "_Run":
         """The living rows of several runs: their keys say the order, and every row is copied once."""
         places = [np.flatnonzero(run.alive) for run in runs]
@@ -169,15 +174,15 @@ class KeyedRows:
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "KeyedRows":
         """These as well, from pieces. Merging can wait until rows are put."""
         columns = [pl.col(name).cast(dtype) for name, dtype in self.schema.items()]
-        added = [_Run.of(rows.select(columns), self.key, serial) for serial, rows in enumerate(living(frames), self.next_serial)]
+        added = [_Run.read(rows.select(columns), self.key, serial) for serial, rows in enumerate(living(frames), self.next_serial)]
         return replace(self, runs=(*self.runs, *added), next_serial=self.next_serial + len(added))
 
 
 def living(frames: Mapping[str, pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The living rows of each run that the pieces hold."""
+    """The living rows of each run that the pieces hold. They share no memory with what is dead."""
     alive = {name.partition(".")[0]: bits["bits"].to_numpy() for name, bits in frames.items() if f".{_ALIVE}." in name}
     for name, rows in frames.items():
         if name in alive:
-            yield rows.filter(pl.Series(np.unpackbits(alive[name], count=rows.height).astype(bool)))
+            yield owned(rows.filter(pl.Series(np.unpackbits(alive[name], count=rows.height).astype(bool))))
         elif "." not in name:
             yield rows

@@ -111,9 +111,17 @@ class Shop:
 
 def bytes_a_session(state, n):
     """Frame -> rows, Arrow bytes as a checkpoint takes them, and bytes in memory, all a session."""
-    kept = state.snapshot(0)
+    kept = {name: pl.concat(frames) for name, frames in pieces_of(state).items()}
     arrow = {name: frame.to_arrow(compat_level=pl.CompatLevel.oldest()).nbytes / n for name, frame in kept.items()}
     return {name: (frame.height / n, arrow[name], frame.estimated_size() / n) for name, frame in kept.items()}
+
+
+def pieces_of(state):
+    """Frame -> what a full copy of it holds."""
+    found = {}
+    for piece in SessionsFold(RULES).empty().restored(0, {piece.name: piece.frame() for piece in state.pieces(0)}).pieces(0):
+        found.setdefault(piece.name.partition(".")[0], []).append(piece.frame())
+    return found
 
 
 def simulated(n):
