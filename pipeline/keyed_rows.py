@@ -144,7 +144,7 @@ class KeyedRows:
             run = _Run.joined([*self.runs[begin:], fresh], self.key, serial)
         else:
             run = _Run.of(rows, self.key, serial)
-        return replace(self, runs=(*self.runs[:begin], run), next_serial=serial + 1)
+        return self._with([*self.runs[:begin], run], serial + 1)
 
     def keys_where(self, wanted: Callable[[pl.DataFrame], Mask]) -> Iterator[Hashes]:
         """Keys of the living rows that are wanted, run after run."""
@@ -152,18 +152,22 @@ class KeyedRows:
             yield run.keys[wanted(run.rows) & run.alive]
 
     def kept(self, wanted: Callable[[pl.DataFrame], Mask]) -> "KeyedRows":
-        """Only the rows that are wanted. A run is rewritten once more than half of it is dead."""
-        kept, serial = [], self.next_serial
+        """Only the rows that are wanted."""
+        kept = []
         for run in self.runs:
-            living = run.living()
-            is_wanted = wanted(living)
-            n_wanted = int(np.count_nonzero(is_wanted))
-            if 2 * n_wanted < run.rows.height:
-                if n_wanted:
-                    kept.append(_Run.of(living.filter(pl.Series(is_wanted)), self.key, serial))
-                    serial += 1
-            else:
-                kept.append(run.without(np.flatnonzero(run.alive)[~is_wanted]) if n_wanted < run.n_alive else run)
+            unwanted = np.flatnonzero(run.alive)[~wanted(run.living())]
+            kept.append(run.without(unwanted) if len(unwanted) else run)
+        return self._with(kept, self.next_serial)
+
+    def _with(self, runs: Sequence[_Run], serial: int) -> "KeyedRows":
+        """Only these runs; one of which more than half is dead is written anew, without what is dead."""
+        kept = []
+        for run in runs:
+            if 2 * run.n_alive >= run.rows.height:
+                kept.append(run)
+            elif run.n_alive:
+                kept.append(_Run.of(run.living(), self.key, serial))
+                serial += 1
         return replace(self, runs=tuple(kept), next_serial=serial)
 
     def pieces(self, partition: int) -> Iterator[Piece]:
