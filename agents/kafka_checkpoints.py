@@ -12,7 +12,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import polars as pl
@@ -64,22 +65,20 @@ class KafkaCheckpoints:
         """Read the chunks by their offsets: it costs the size of the state, not the length of the topic. No piece is kept as bytes."""
         where = f"{self._chunks}-{partition}"
         wanted = {offset: (piece, number) for piece in manifest.pieces for number, offset in enumerate(piece.offsets)}
-        found: dict[str, pl.DataFrame] = {}
+        found: dict[str, Future[pl.DataFrame]] = {}
         chunks: dict[int, bytes] = {}  # of one piece: they lie together
-        for first, last in _ranges(sorted(wanted)):
-            for record in self._reader.read(self._chunks, partition, first, last):
-                if record.offset not in wanted or record.value is None:
-                    continue
+        with ThreadPoolExecutor(1, "decode-state") as pool:  # what was read is decoded while more is on its way
+            for record in self._records(partition, wanted):
                 piece, number = wanted[record.offset]
-                chunks[record.offset] = record.value
+                chunks[record.offset] = record.value or b""
                 if number == len(piece.offsets) - 1:
-                    if all(offset in chunks for offset in piece.offsets):
-                        found[piece.name] = decoded(piece, b"".join(chunks[offset] for offset in piece.offsets), where)
+                    if all(chunks.get(offset) for offset in piece.offsets):
+                        found[piece.name] = pool.submit(_joined, piece, [chunks[offset] for offset in piece.offsets], where)
                     chunks.clear()
         missing = [piece.name for piece in manifest.pieces if piece.name not in found]
         if missing:
             raise unreadable(where, missing, f"chunks of epoch {manifest.epoch} are not on the broker any more")
-        return {piece.name: found[piece.name] for piece in manifest.pieces}
+        return {piece.name: found[piece.name].result() for piece in manifest.pieces}
 
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Write chunks, then manifests, then drop the chunks that no manifest names any more."""
@@ -111,6 +110,13 @@ class KafkaCheckpoints:
             self._producer.send(self._manifests, partition, None, manifest_key(manifest))
             self._drop(partition, chunk_keys(manifest))
         self._drop(partition, self._left_behind(partition, history))
+
+    def _records(self, partition: int, offsets: Collection[int]) -> Iterator[Record]:
+        """The records at these offsets, as far as they are there."""
+        for first, last in _ranges(sorted(offsets)):
+            for record in self._reader.read(self._chunks, partition, first, last):
+                if record.offset in offsets:
+                    yield record
 
     def _sent(self, checkpoint: Checkpoint) -> list[tuple[KeptPiece, list[Sent] | None]]:
         """All pieces of a partition, and the chunks of those that are new. One at a time: the whole state as bytes would double it."""
@@ -183,6 +189,12 @@ def history_of(records: Iterable[Record], below: int) -> History:
 
 def _key(manifest: Manifest, piece: KeptPiece, number: int) -> bytes:
     return f"{manifest.epoch}/{piece.name}/{number}".encode()
+
+
+def _joined(piece: KeptPiece, chunks: list[bytes], where: str) -> pl.DataFrame:
+    content = b"".join(chunks)
+    chunks.clear()
+    return decoded(piece, content, where)
 
 
 def _epoch_of(key: bytes) -> int:
