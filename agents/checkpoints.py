@@ -113,7 +113,10 @@ def decoded(piece: KeptPiece, content: bytes, where: str) -> pl.DataFrame:
 
 def unreadable(where: str, names: Iterable[str], why: str) -> StateUnreadable:
     """What to say of a state that cannot be read back."""
-    return StateUnreadable(f"{where}: the state cannot be read back: {', '.join(names)}: {why}")
+    return StateUnreadable(
+        f"{where}: the state cannot be read back: {', '.join(names)}: {why}. Nothing was changed; "
+        "to begin anew take another kafka.prefix, or with `up` another --data-dir"
+    )
 
 
 def kept_already(newest: Manifest | None, manifest: Manifest) -> Mapping[str, KeptPiece]:

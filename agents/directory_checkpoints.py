@@ -44,7 +44,7 @@ class DirectoryCheckpoints:
     def claim(self, partition: int) -> int:
         """Claim a partition."""
         of_partition = self._of(partition)
-        of_partition.mkdir(parents=True, exist_ok=True)
+        _make(of_partition)
         with _locked(of_partition / "lock"):
             epoch = _claimed(of_partition) + 1
             said = {"epoch": epoch, "pid": os.getpid(), "at": round(time.time(), 3)}
@@ -117,7 +117,7 @@ class DirectoryCheckpoints:
     def _written(self, checkpoint: Checkpoint) -> Iterator[KeptPiece]:
         """All pieces of a partition, in their places when it has come to its end."""
         folder = self._pieces(checkpoint.partition, checkpoint.manifest.epoch)
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         known = kept_already(self._newest.get(checkpoint.partition), checkpoint.manifest)
         for piece in checkpoint.pieces:
             if piece.name in known:
@@ -165,6 +165,14 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)
+
+
+def _make(folder: Path) -> None:
+    """There is such a folder, also after a power cut."""
+    if not folder.exists():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -46,9 +46,9 @@ def rows(keys, rng):
 
 
 def bytes_on_disk(broker, topic):
-    """Bytes of the topic's log; what the broker has marked to be deleted is not its log any more."""
+    """Bytes of the topic's log on disk: indexes are files with holes. What the broker has marked to be deleted is not its log any more."""
     folders = broker.server.folder.rglob(f"{topic}-{PARTITION}")
-    return sum(path.stat().st_size for folder in folders for path in folder.iterdir() if path.suffix in FILES)
+    return sum(512 * path.stat().st_blocks for folder in folders for path in folder.iterdir() if path.suffix in FILES)
 
 
 def test_the_log_of_a_state_that_never_rests_stays_small(kafka_broker):
