@@ -88,7 +88,9 @@ class Tally:
         over = np.flatnonzero(is_wrong & (runs > self.limit.max_run))
         if not len(over):
             return None
-        return Breach(int(over[0]), f"{self.limit.max_run + 1:,} records one after the other, {self.limit.max_run:,} allowed (max_run)")
+        return Breach(
+            int(over[0]), f"{self.limit.max_run + 1:,} records one after the other, {self.limit.max_run:,} allowed (max_run)"
+        )
 
     def _too_many(self, is_wrong: NDArray[np.bool_]) -> Breach | None:
         window, known = self.limit.window, np.zeros(0, np.bool_) if self._recent is None else self._recent

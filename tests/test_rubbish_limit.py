@@ -1,5 +1,7 @@
 """When the worker stops because a topic has turned to rubbish, and when it does not."""
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
@@ -40,7 +42,7 @@ def stops_at(values, cuts=(), **limit):
     """Offset of the record that is one too many, None if all are taken, however they come."""
     decode_some = limited(**limit)
     borders = sorted({0, *(cut % (len(values) + 1) for cut in cuts), len(values)})
-    for begin, end in zip(borders, borders[1:], strict=False):
+    for begin, end in pairwise(borders):
         try:
             decode_some(batch(values[begin:end], begin))
         except TopicIsRubbish as told:
