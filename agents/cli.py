@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from agents import terminal
+from agents.cli_dead_letters import letters
 from agents.cli_options import Dsn, Json, SettingsFile, seconds, store_of, time_of
 from agents.settings_sources import load
 from agents.takeover import InputsFrom
@@ -51,6 +52,7 @@ main = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+main.add_typer(letters)
 
 
 @main.command()

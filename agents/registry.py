@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import httpx2
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
@@ -74,6 +74,27 @@ class Writers(Mapping[int, Schema]):
 def decoder(registry: Registry, family: str, bounds: Bounds) -> Callable[[Records], Decoded]:
     """`decode` with all but the records given. Raises when called: RegistryUnavailable."""
     return partial(decode, family=family, writers=Writers(registry, family), bounds=bounds)
+
+
+class LetterWriters:
+    """The schemas of any family, for a command that looks into records; close it."""
+
+    def __init__(self, url: str | None, *, clickstream_topic: str) -> None:
+        """Connect to nothing yet."""
+        self._registry = open_registry(url, clickstream_topic=clickstream_topic)
+
+    def of(self, family: str) -> Writers:
+        """Those of one family."""
+        return Writers(self._registry, family)
+
+    def __enter__(self) -> Self:
+        """Close it at the end of the block."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the connection, if there is one."""
+        if isinstance(self._registry, ConfluentRegistry):
+            self._registry.close()
 
 
 class LocalRegistry:
