@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from agents import terminal
 from agents.cli_dead_letters import letters
 from agents.cli_options import Dsn, Json, SettingsFile, seconds, store_of, time_of
+from agents.cli_schemas import schemas
 from agents.settings_sources import load
 from agents.takeover import InputsFrom
 
@@ -53,6 +54,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 main.add_typer(letters)
+main.add_typer(schemas)
 
 
 @main.command()

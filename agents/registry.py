@@ -19,7 +19,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from pipeline.decode import Bounds, Decoded, Records, decode
 from schemas.contracts import FAMILIES, Schema, local_registry, schema
 
-NOT_FOUND = 404
+NO_SUCH_SCHEMA = 40403
+"""What a registry says of an id that it does not know. A bare 404 may come from whatever stands in front of one that is away."""
 UNKNOWN_FOR_S = 10.0
 """So long an id is unknown without being asked for again: it may have been registered since."""
 UNKNOWN_AT_ONCE = 10
@@ -183,7 +184,7 @@ class ConfluentRegistry:
             registered = self._client.get_schema(schema_id)
             subjects = self._client.get_subjects_by_schema_id(schema_id)
         except _FAILURES as error:
-            if isinstance(error, SchemaRegistryError) and error.http_status_code == NOT_FOUND:
+            if isinstance(error, SchemaRegistryError) and error.error_code == NO_SUCH_SCHEMA:
                 return None
             raise self._unavailable("fetch schema", str(schema_id), error) from error
         try:

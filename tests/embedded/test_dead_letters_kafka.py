@@ -17,7 +17,6 @@ from agents.worker import assemble
 from schemas.contracts import schema
 from tests.brokers import KAFKA
 from tests.running_clicks import Clicks, MemoryWriter, worker_on
-from tests.schema_registry import tiny_registry  # noqa: F401 - a fixture
 from tests.wire import datum, framed
 
 pytestmark = pytest.mark.broker
@@ -62,7 +61,7 @@ def test_what_cannot_be_used_reaches_whoever_subscribes(broker):
 
 
 @pytest.fixture
-def shop(broker, store, tiny_registry, monkeypatch):  # noqa: F811
+def shop(broker, store, tiny_registry, monkeypatch):
     """Settings of a shop whose producer is ahead of its registry."""
     topic = broker.create_topics("clickstream")
     assert tiny_registry.registered(f"{topic}-value", json.dumps(CONTRACT)) == KNOWN
@@ -113,7 +112,7 @@ def answer(*arguments):
 
 
 @pytest.mark.parametrize("broker", [KAFKA], indirect=True)
-def test_after_a_mend_a_dead_letter_is_sent_again_and_applied_once(shop, broker, store, tiny_registry):  # noqa: F811
+def test_after_a_mend_a_dead_letter_is_sent_again_and_applied_once(shop, broker, store, tiny_registry):
     topic, later = shop.kafka.clickstream_topic, {**CONTRACT, "fields": [*CONTRACT["fields"], NEW_FIELD]}
     fresh, old = event("fresh"), event("old", NOW - timedelta(hours=5))
     send(broker, topic, framed(KNOWN, datum(event("first"), CONTRACT)))
