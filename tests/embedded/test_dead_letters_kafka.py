@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -112,7 +113,7 @@ def answer(*arguments):
 
 
 @pytest.mark.parametrize("broker", [KAFKA], indirect=True)
-def test_after_a_mend_a_dead_letter_is_sent_again_and_applied_once(shop, broker, store, tiny_registry):
+def test_after_a_mend_a_dead_letter_is_sent_again_and_applied_once(shop, broker, store, tiny_registry, monkeypatch):
     topic, later = shop.kafka.clickstream_topic, {**CONTRACT, "fields": [*CONTRACT["fields"], NEW_FIELD]}
     fresh, old = event("fresh"), event("old", NOW - timedelta(hours=5))
     send(broker, topic, framed(KNOWN, datum(event("first"), CONTRACT)))
@@ -155,6 +156,11 @@ def test_after_a_mend_a_dead_letter_is_sent_again_and_applied_once(shop, broker,
     assert refused.exit_code == 1
     assert "say --yes" in refused.stderr
     assert "1 are older than dedup_horizon (1 h): they come back as too_late" in refused.stderr
+    with monkeypatch.context() as person:
+        person.setattr("agents.cli_dead_letters.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+        declined = CliRunner().invoke(main, ["dead-letters", "replay"], input="n\n")
+    assert declined.exit_code == 1
+    assert "Send 3 records again?" in declined.stderr
     assert broker.end_offsets(topic) == [4]
 
     # Sent, once; and again, because somebody insists.
