@@ -65,6 +65,8 @@ class Tally:
 
     limit: RubbishLimit
     last_offset: int = -1
+    example: str = ""
+    """What was wrong last, for people."""
     _recent: NDArray[np.bool_] | None = None
     """Of the last records up to `window`, the oldest first: whether each was wrong."""
     _run: int = 0
@@ -109,7 +111,7 @@ class Tally:
 
 
 class Limited:
-    """A `Decode` that stops the worker when its topic has turned to rubbish. For one thread."""
+    """A `Decode` that stops the worker when its topic has turned to rubbish. One call at a time, from any thread."""
 
     def __init__(self, decode: Decode, limit: RubbishLimit, *, topic: str, stop: Callable[[TopicIsRubbish], object]) -> None:
         """Take what decodes, and whom to tell: `stop` ends the process."""
@@ -128,19 +130,26 @@ class Limited:
             its_wrong = wrong.filter(pl.col("partition") == partition)
             breach = tally.judge(np.isin(its_own, its_wrong["offset"].to_numpy()))
             tally.last_offset = int(its_own[-1])
+            if its_wrong.height:
+                tally.example = _told_of(its_wrong)
             if breach is not None:
-                self._stop(self._told(partition, int(its_own[breach.at]), breach, its_wrong))
+                self._stop(self._told(partition, int(its_own[breach.at]), breach, tally.example))
         return decoded
 
-    def _told(self, partition: int, offset: int, breach: Breach, wrong: pl.DataFrame) -> TopicIsRubbish:
-        first = wrong.row(0, named=True)
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in wrong["reason"].value_counts(sort=True).rows())
+    def _told(self, partition: int, offset: int, breach: Breach, example: str) -> TopicIsRubbish:
         message = (
-            f"topic {self._topic} has turned to rubbish: offset {offset} of partition {partition} is one too many. "
+            f"topic {self._topic} has turned to rubbish: the limit is passed at offset {offset} of partition {partition}. "
             f"Of no use were {breach.said}.\n"
-            f"  In this batch: {reasons}; first at offset {first['offset']}: {first['detail'] or first['reason']}\n"
+            f"  The last: {example}\n"
             "  The worker stops. Nothing was skipped: started again, it goes on from its last checkpoint.\n"
             "  Mend the producer; `ebbtide dead-letters list` shows what came before. To take it all the same, as dead letters, "
             "raise max_ratio or max_run of the settings [dead_letters] and start again."
         )
         return TopicIsRubbish(message)
+
+
+def _told_of(wrong: pl.DataFrame) -> str:
+    """What is wrong with the records of a batch, and with the first of them."""
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in wrong["reason"].value_counts(sort=True).rows())
+    first = wrong.row(0, named=True)
+    return f"{reasons}; at offset {first['offset']}: {first['detail'] or first['reason']}"

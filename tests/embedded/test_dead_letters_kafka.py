@@ -207,7 +207,7 @@ def test_a_topic_of_rubbish_stops_the_worker_and_a_greater_limit_lets_it_go_on(s
     )
 
     assert stopped.returncode == EXIT_DATA, stopped.stderr
-    assert f"topic {topic} has turned to rubbish: offset 30 of partition 0 is one too many." in stopped.stderr
+    assert f"topic {topic} has turned to rubbish: the limit is passed at offset 30 of partition 0." in stopped.stderr
     assert "Nothing was skipped" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     assert broker.committed(broker.prefix, topic, 1) == [None]
