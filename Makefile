@@ -7,7 +7,7 @@ export PYTHONSAFEPATH = 1
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
 BIN := .venv/bin
 
-.PHONY: help setup up test quick chaos bench lint types docs kafka wheel check lock
+.PHONY: help setup up test quick chaos bench lint types docs kafka registry wheel check lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ docs: setup  ## write the generated pages again
 
 kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
 	sh deploy/kafka/kafka.sh
+
+registry: setup  ## run one real Schema Registry on loopback (Java 21 and Maven)
+	sh deploy/registry/registry.sh
 
 wheel: setup  ## build the wheel
 	rm -rf dist && $(BIN)/python -m build --wheel --installer uv

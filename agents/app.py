@@ -20,6 +20,7 @@ from faust.types import TP
 
 from agents import topics
 from agents.checkpoints import Checkpoints
+from agents.dead_letter_topic import LetterBox
 from agents.defects import end_process, or_end
 from agents.directory_checkpoints import DirectoryCheckpoints
 from agents.folding import Folding, Outputs
@@ -177,7 +178,8 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
 
     build_transport(app, kafka.bootstrap, positions, kafka.librdkafka)
     group, reader = FaustGroup(app), LogReader(kafka.bootstrap, kafka.librdkafka)
-    rows = topics.rows(kafka.prefix)
+    rows, letters = topics.rows(kafka.prefix), topics.dead_letters(kafka.prefix)
+    outputs = Outputs(rows, cluster.partitions[rows], LetterBox(letters, cluster.partitions[letters]))
 
     def add(name: str, topic: str, producer: Producer, work: Work, its_own: ShellSettings) -> None:
         used = {topic, rows, *topics.state(kafka.prefix, name)}
@@ -198,7 +200,7 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
             Producer(kafka.bootstrap, kafka.librdkafka),
             QuietTime(speed=settings.time_speed, downtime_counts=settings.downtime_counts),
         )
-        folding = Folding(stage, producer, Outputs(rows, cluster.partitions[rows]), cluster.cluster_id, quiet)
+        folding = Folding(stage, producer, outputs, cluster.cluster_id, quiet)
         add(stage.name, stage.topic, producer, folding, settings)
         folds[stage.name] = folding
     sink = None
@@ -220,7 +222,8 @@ def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
     read = {**{stage.name: stage.topic for stage in stages}, SINK: rows}
     partitions = {topic: 1 if topic in there else kafka.partitions for topic in read.values()}  # what is there may have any number
     inputs = [Topic.of_rows(kafka.prefix, n) if topic == rows else Topic.of_events(topic, n) for topic, n in partitions.items()]
-    made = make_topics(admin, inputs, replication=kafka.replication)
+    letters = Topic.of_dead_letters(kafka.prefix, 1 if topics.dead_letters(kafka.prefix) in there else kafka.partitions)
+    made = make_topics(admin, [*inputs, letters], replication=kafka.replication)
     if kafka.state_dir is not None:
         return made
     there = made.partitions

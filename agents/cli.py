@@ -7,9 +7,7 @@ the world, and a message says what; 2 - the command line is wrong.
 
 import asyncio
 import logging
-import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,43 +15,15 @@ import typer
 from typer.core import TyperGroup
 
 from agents import terminal
-from agents.settings import Settings
+from agents.cli_dead_letters import letters
+from agents.cli_options import Dsn, Json, SettingsFile, seconds, store_of, time_of
+from agents.cli_schemas import schemas
 from agents.settings_sources import load
 from agents.takeover import InputsFrom
-from sinks.addresses import address
 
 # ruff: noqa: PLC0415 - a command imports what it needs: all together take seconds, and whoever asks for help would wait for them
 
-FOLDER = Path("ebbtide-data")
-"""The store of `replay` and `sql` where none is named: the engine in this process, below the folder one stands in."""
 INTERRUPTED = 130
-
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option("--settings", metavar="FILE", help="TOML file; else EBBTIDE_SETTINGS, else the defaults.", dir_okay=False),
-]
-
-
-def _known(dsn: str | None) -> str | None:
-    """A DSN that says something. Raises: typer.BadParameter."""
-    try:
-        if dsn is not None:
-            address(dsn)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return dsn
-
-
-Dsn = Annotated[
-    str | None,
-    typer.Option(
-        "--clickhouse",
-        metavar="DSN",
-        callback=_known,
-        help="clickhouse://user:password@host:port, or chdb://FOLDER: no server at all.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
 
 
 class _Commands(TyperGroup):
@@ -83,6 +53,8 @@ main = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+main.add_typer(letters)
+main.add_typer(schemas)
 
 
 @main.command()
@@ -113,7 +85,7 @@ def up(
     from agents.up import up as run_everything
 
     told = load(settings)
-    wishes = Wishes(speed, _seconds(for_), data_dir, seed, picture, shows=not as_json)
+    wishes = Wishes(speed, None if for_ is None else seconds(for_), data_dir, seed, picture, shows=not as_json)
     logs.begin(quiet=True)
     summary = run_everything(told, wishes)
     if as_json:
@@ -139,17 +111,6 @@ def worker(
 
     logs.begin()
     asyncio.run(work(load(settings), inputs_from=inputs_from))
-
-
-def _seconds(span: str | None) -> float | None:
-    """A span of time in seconds. Raises: typer.BadParameter."""
-    if span is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", span.strip())
-    if match is None or float(match[1]) == 0:
-        message = f"{span!r} is no span of time; 90s, 5m and 1h are"
-        raise typer.BadParameter(message)
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2] or "s"]
 
 
 @main.command()
@@ -190,7 +151,7 @@ def replay(
         if check:
             look = replay_command.look(inputs, told.bounds(), way)
         else:
-            done = replay_command.run(inputs, told, _dsn(told, clickhouse), stop, way)
+            done = replay_command.run(inputs, told, store_of(told, clickhouse), stop, way)
     if as_json:
         terminal.say_json(look.summary() if check else done.summary())
     elif check:
@@ -214,7 +175,7 @@ def sql(
     from sinks.reader import Reader
 
     told = load(settings)
-    with Reader(_dsn(told, clickhouse), told.clickhouse.database) as reader:
+    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
         found = reader.query(query)
     if as_json:
         floats = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in found.select(cs.float()).columns]
@@ -282,7 +243,7 @@ def feed(
     """Send the clicks of simulated shops to Kafka, or write them into a folder with the truth beside them."""
     from agents import feed_command
 
-    start = None if starts is None else _time(starts)
+    start = None if starts is None else time_of(starts)
     if to != "kafka" and events is None:
         raise typer.BadParameter("a folder needs --events")
     told = load(settings)
@@ -294,23 +255,6 @@ def feed(
         terminal.say_json({"events": fed.n, "seconds": round(fed.seconds, 3), "events_per_s": round(fed.per_s)})
     else:
         terminal.told().print(f"{fed.n:,} events in {fed.seconds:.1f} s ({fed.per_s:,.0f}/s)")
-
-
-def _time(text: str) -> datetime:
-    """A time in ISO 8601, UTC if it names no zone. Raises: typer.BadParameter."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        message = f"{text!r} is no time like 2026-11-24T10:00:00Z"
-        raise typer.BadParameter(message) from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _dsn(told: Settings, option: str | None) -> str:
-    """The store that was named, by option or in the settings; else a folder here, so that nothing need be running."""
-    if option is not None:
-        return option
-    return told.clickhouse.dsn if "dsn" in told.clickhouse.model_fields_set else f"chdb://{FOLDER}"
 
 
 if __name__ == "__main__":

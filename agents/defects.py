@@ -14,11 +14,13 @@ from typing import NoReturn, TypeVar
 
 EXIT_DEFECT = 70
 """Exit code after a defect (EX_SOFTWARE)."""
+EXIT_DATA = 65
+"""Exit code when the events are to blame (EX_DATAERR): an input that has turned to rubbish."""
 
 T = TypeVar("T")
 
 
-def end_process(error: BaseException) -> NoReturn:
+def end_process(error: BaseException, code: int = EXIT_DEFECT) -> NoReturn:
     """Show the error and end the process: no handler, no `finally` and no commit on the way."""
     try:
         with contextlib.suppress(OSError, ValueError):  # a broken pipe, closed
@@ -27,7 +29,7 @@ def end_process(error: BaseException) -> NoReturn:
             with contextlib.suppress(AttributeError, OSError, ValueError):  # there may be none at all
                 stream.flush()  # type: ignore[union-attr]  # None raises AttributeError
     finally:
-        os._exit(EXIT_DEFECT)  # in any case: the worker must not stand there and do nothing
+        os._exit(code)  # in any case: the worker must not stand there and do nothing
 
 
 async def or_end(work: Awaitable[T]) -> T:

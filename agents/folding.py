@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from agents.arrow_batches import About, Source, marker, messages
-from agents.checkpoints import Writing
+from agents.dead_letter_topic import LetterBox, Posting
 from agents.dead_letters import dead_letters, with_bytes
 from agents.decoding import Decoding, as_records
 from agents.manifests import Standing
@@ -34,6 +34,8 @@ class Outputs:
 
     topic: str
     partitions: int
+    letters: LetterBox
+    """And records that could not be used."""
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Folding:
 
     has_room = True
 
-    def __init__(self, stage: Stage[Any], producer: Writing, outputs: Outputs, cluster_id: str, quiet: QuietTime) -> None:
+    def __init__(self, stage: Stage[Any], producer: Posting, outputs: Outputs, cluster_id: str, quiet: QuietTime) -> None:
         """Begin with nothing: partitions come by `restore`."""
         self._stage, self._producer, self._outputs, self._cluster_id = stage, producer, outputs, cluster_id
         self._quiet = quiet
@@ -176,7 +178,7 @@ class Folding:
         if len(done.rejects):
             rejects.append(with_bytes(done.rejects, as_records(runs)))
         if any(map(len, rejects)):
-            self._emit({DEAD_LETTERS.name: self._dead_letters(pl.concat(rejects))})
+            self._bury(_by_partition(pl.concat(rejects)))
         self.progress.steps += 1
 
     def _count(self, runs: Iterable[Run], fates: pl.DataFrame, rejects: pl.DataFrame | None) -> None:
@@ -209,13 +211,10 @@ class Folding:
                 self._dirty.add(partition)
                 self.progress.rows[table] = self.progress.rows.get(table, 0) + len(rows)
 
-    def _dead_letters(self, rejects: pl.DataFrame) -> dict[int, pl.DataFrame]:
-        return {
-            partition: dead_letters(
-                of_partition, self._source(partition), cluster_id=self._cluster_id, family=self._stage.fold.family
-            )
-            for partition, of_partition in _by_partition(rejects).items()
-        }
+    def _bury(self, rejects: Mapping[int, pl.DataFrame]) -> None:
+        known = {"cluster_id": self._cluster_id, "family": self._stage.fold.family}
+        self._emit({DEAD_LETTERS.name: {each: dead_letters(rows, self._source(each), **known) for each, rows in rejects.items()}})
+        self._outputs.letters.post(self._producer, rejects, stage=self._stage.name, topic=self._stage.topic, **known)
 
     def _source(self, partition: int) -> Source:
         return Source(self._stage.name, self._stage.topic, partition)

@@ -17,6 +17,8 @@ from agents.topics import LARGEST_MESSAGE_BYTES
 
 log = logging.getLogger(__name__)
 
+Headers = list[tuple[str, str | bytes | None]]
+
 POLL_S = 0.25
 """How soon a call that waits for the broker notices that we close."""
 
@@ -57,7 +59,14 @@ class Producer:
         self._failure: KafkaError | None = None
         self._closing = threading.Event()
 
-    def send(self, topic: str, partition: int, value: bytes | None, key: bytes | None = None) -> Sent:
+    def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers | None = None,
+    ) -> Sent:
         """Put a message on its way; waits while too much is on its way already."""
         sent = Sent()
 
@@ -69,7 +78,7 @@ class Producer:
 
         while True:
             try:
-                self._client.produce(topic, value, key, partition, on_delivery=delivered)
+                self._client.produce(topic, value, key, partition, on_delivery=delivered, headers=headers)
             except BufferError:  # its queue is full
                 self._poll(POLL_S)
             except KafkaException as error:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import httpx2
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
@@ -19,7 +19,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from pipeline.decode import Bounds, Decoded, Records, decode
 from schemas.contracts import FAMILIES, Schema, local_registry, schema
 
-NOT_FOUND = 404
+NO_SUCH_SCHEMA = 40403
+"""What a registry says of an id that it does not know. A bare 404 may come from whatever stands in front of one that is away."""
 UNKNOWN_FOR_S = 10.0
 """So long an id is unknown without being asked for again: it may have been registered since."""
 UNKNOWN_AT_ONCE = 10
@@ -74,6 +75,27 @@ class Writers(Mapping[int, Schema]):
 def decoder(registry: Registry, family: str, bounds: Bounds) -> Callable[[Records], Decoded]:
     """`decode` with all but the records given. Raises when called: RegistryUnavailable."""
     return partial(decode, family=family, writers=Writers(registry, family), bounds=bounds)
+
+
+class LetterWriters:
+    """The schemas of any family, for a command that looks into records; close it."""
+
+    def __init__(self, url: str | None, *, clickstream_topic: str) -> None:
+        """Connect to nothing yet."""
+        self._registry = open_registry(url, clickstream_topic=clickstream_topic)
+
+    def of(self, family: str) -> Writers:
+        """Those of one family."""
+        return Writers(self._registry, family)
+
+    def __enter__(self) -> Self:
+        """Close it at the end of the block."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the connection, if there is one."""
+        if isinstance(self._registry, ConfluentRegistry):
+            self._registry.close()
 
 
 class LocalRegistry:
@@ -162,7 +184,7 @@ class ConfluentRegistry:
             registered = self._client.get_schema(schema_id)
             subjects = self._client.get_subjects_by_schema_id(schema_id)
         except _FAILURES as error:
-            if isinstance(error, SchemaRegistryError) and error.http_status_code == NOT_FOUND:
+            if isinstance(error, SchemaRegistryError) and error.error_code == NO_SUCH_SCHEMA:
                 return None
             raise self._unavailable("fetch schema", str(schema_id), error) from error
         try:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents import topics
+from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
 from pipeline.checks import Bounds
@@ -175,6 +176,21 @@ class StoreSettings(Section):
     """Whether every applied event becomes a row of `events`; always in `up` and `replay`."""
 
 
+class DeadLetterSettings(Section):
+    """When a topic has turned to rubbish: above either limit the worker stops. Unknown event types and late events do not count."""
+
+    max_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the last `window` records of a partition that may be unusable; 1: any."""
+    window: Count = 10_000
+    """Records that this share is of; before there were so many it is not judged."""
+    max_run: Count = 1_000
+    """Records of a partition that may be unusable one after the other."""
+
+    def limit(self) -> RubbishLimit:
+        """The value."""
+        return RubbishLimit(max_ratio=self.max_ratio, window=self.window, max_run=self.max_run)
+
+
 class WorkerSettings(Section):
     """How the worker goes about it."""
 
@@ -203,6 +219,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     rollups: RollupSettings = RollupSettings()
     store: StoreSettings = StoreSettings()
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
     worker: WorkerSettings = WorkerSettings()
     signals: SignalsSettings = SignalsSettings()
     journeys: tuple[JourneySettings, ...] = tuple(map(JourneySettings.of, DEFAULT_JOURNEYS.journeys))

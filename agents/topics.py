@@ -30,6 +30,11 @@ def rows(prefix: str) -> str:
     return f"{prefix}.rows"
 
 
+def dead_letters(prefix: str) -> str:
+    """Name the topic of records that could not be used, for others to subscribe to."""
+    return f"{prefix}.dead_letters"
+
+
 def chunks(prefix: str, stage: str) -> str:
     """Name the compacted topic of a stage's state."""
     return f"{prefix}.{stage}.chunks"
@@ -68,6 +73,12 @@ class Topic:
         """Describe the topic between the folds and the sink. While ClickHouse is down, facts wait here: for a week."""
         kept = {"retention.ms": str(7 * 24 * 3_600_000), "max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
         return cls(rows(prefix), partitions, {"cleanup.policy": "delete", **kept})
+
+    @classmethod
+    def of_dead_letters(cls, prefix: str, partitions: int) -> Self:
+        """Describe the topic of dead letters. They are in ClickHouse as well: here they are for a month."""
+        kept = {"retention.ms": str(30 * 24 * 3_600_000), "max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
+        return cls(dead_letters(prefix), partitions, {"cleanup.policy": "delete", **kept})
 
     @classmethod
     def of_state(cls, prefix: str, stage: str, partitions: int) -> tuple[Self, Self]:

@@ -16,9 +16,10 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka.admin import AdminClient
 
 from agents.app import Connection, Worker, build_app
-from agents.defects import end_process
+from agents.defects import EXIT_DATA, end_process
 from agents.refused_rows import RefusedRows
 from agents.registry import RegistryUnavailable, decoder, open_registry
+from agents.rubbish_limit import Limited
 from agents.settings import Settings
 from agents.stages import Decode, ShellSettings, Stage
 from agents.store_claim import Kind, claim
@@ -77,7 +78,10 @@ def assemble(
     refused.writer = writer
     fold = SessionsFold(settings.session_rules())
     registry = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic)
-    stage = Stage(fold.name, kafka.clickstream_topic, fold, _patient(decoder(registry, fold.family, settings.bounds())))
+    decode = _patient(decoder(registry, fold.family, settings.bounds()))
+    stop = partial(end_process, code=EXIT_DATA)
+    limited = Limited(decode, settings.dead_letters.limit(), topic=kafka.clickstream_topic, stop=stop)
+    stage = Stage(fold.name, kafka.clickstream_topic, fold, limited)
     worker = build_app(
         Connection(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka, state_dir),
         ShellSettings(

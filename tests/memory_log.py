@@ -14,10 +14,13 @@ class MemoryLog:
         self.first = defaultdict(int)
         self.trail = []
         self._pending = []
+        self.headers = []
 
-    def send(self, topic, partition, value, key=None):
+    def send(self, topic, partition, value, key=None, headers=None):
         sent = Sent()
         self._pending.append((topic, partition, value, key, sent))
+        if headers is not None:
+            self.headers.append(dict(headers))
         self.trail.append(("sent", topic, partition, "tombstone" if value is None else (key or b"").decode()))
         return sent
 

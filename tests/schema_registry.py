@@ -1,15 +1,12 @@
 """Schema Registries for tests: a tiny one with the three calls we make, which can misbehave, and Apicurio Registry, which cannot be told to."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import tarfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,11 +16,15 @@ import pytest
 from agents.child_process import ChildProcess
 from agents.embedded_broker import free_port
 
-APICURIO = "io.apicurio:apicurio-registry-app:3.3.3:tar.gz:all"
-OLDEST_JAVA = 21
-FETCH_TIMEOUT_S, START_TIMEOUT_S = 300, 60
-JVM_OPTIONS = ("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""Starts fast and stays small."""
+REGISTRY_SCRIPT = Path(__file__).parents[1] / "deploy" / "registry" / "registry.sh"
+UNAVAILABLE = 69
+"""Exit code of registry.sh when Java or Maven is missing."""
+FETCH_TIMEOUT_S, START_TIMEOUT_S = 300, 60.0
+LEFT_OUT = "every test on Apicurio Registry was left out, and only a registry of a few lines was tested"
+ATTEMPTS = 3
+"""A free port may be taken by somebody else before the registry has it."""
+APICURIO = [pytest.mark.broker, pytest.mark.registry, pytest.mark.xdist_group("apicurio")]
+"""One group: it starts once, however many processes run the tests."""
 
 
 class TinyRegistry:
@@ -93,73 +94,72 @@ def tiny_registry() -> Iterator[TinyRegistry]:
     registry.stop()
 
 
-def java() -> str | None:
-    """A Java that is new enough: $JAVA_HOME's, the one on the path, or another that the system has."""
-    homes = [os.environ.get("JAVA_HOME"), *sorted(map(str, Path("/usr/lib/jvm").glob("*")), reverse=True)]
-    found = [path for path in ("java", *(f"{home}/bin/java" for home in homes if home)) if shutil.which(path)]
-    for path in found:
-        said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stderr
-        version = re.search(r'version "(\d+)', said)
-        if version and int(version[1]) >= OLDEST_JAVA:
-            return path
+class Apicurio:
+    """A real registry, from deploy/registry; it keeps what it has over a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        failure: AssertionError | None = None
+        for _ in range(ATTEMPTS):
+            self._ports = free_port(), free_port()
+            try:
+                self.start()
+            except AssertionError as error:
+                failure = error
+                self.stop()
+            else:
+                return
+        raise failure or AssertionError
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._ports[0]}/apis/ccompat/v7"
+
+    def start(self) -> None:
+        port, management_port = map(str, self._ports)
+        folder = str(self._folder)
+        self._child = ChildProcess(
+            ["sh", str(REGISTRY_SCRIPT), "--port", port, "--management-port", management_port, "--data", folder]
+        )
+        until = time.monotonic() + START_TIMEOUT_S
+        while True:
+            assert self._child.exit_code is None, f"Apicurio Registry ended: {self._child.printed()}"
+            assert time.monotonic() < until, f"Apicurio Registry does not answer: {self._child.printed()}"
+            try:
+                with urllib.request.urlopen(f"{self.url}/subjects", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        self._child.stop()
+
+
+def why_no_registry() -> str | None:
+    """Why the real registry cannot be had on this machine; None if it can."""
+    resolved = subprocess.run(
+        ["sh", str(REGISTRY_SCRIPT), "--resolve"], check=False, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S
+    )
+    if resolved.returncode == UNAVAILABLE:
+        return resolved.stderr.strip().removeprefix("registry.sh: ")
+    assert resolved.returncode == 0, resolved.stderr
     return None
 
 
 @pytest.fixture(scope="session")
-def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a real registry, in memory. It is fetched in CI alone, and elsewhere used where it has been fetched before."""
-    program = java()
-    if program is None or shutil.which("mvn") is None:
-        pytest.skip(f"Apicurio Registry needs Maven and Java {OLDEST_JAVA} or newer")
-    folder = tmp_path_factory.mktemp("apicurio")
-    fetch = [
-        "mvn",
-        "-q",
-        "-B",
-        *([] if os.environ.get("CI") else ["-o"]),
-        "dependency:copy",
-        f"-Dartifact={APICURIO}",
-        f"-DoutputDirectory={folder}",
-    ]
-    fetched = subprocess.run(fetch, capture_output=True, text=True, check=False, timeout=FETCH_TIMEOUT_S)
-    if fetched.returncode:
-        if os.environ.get("CI"):
-            pytest.fail(f"Apicurio Registry could not be fetched: {fetched.stdout[-500:]}")
-        pytest.skip(f"Apicurio Registry is not here yet: mvn dependency:get -Dtransitive=false -Dartifact={APICURIO}")
-    (archive,) = folder.glob("*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
-    archive.unlink()
-    port, management_port = free_port(), free_port()
-    settings = {
-        "quarkus.http.host": "127.0.0.1",
-        "quarkus.http.port": port,
-        "quarkus.management.host": "127.0.0.1",
-        "quarkus.management.port": management_port,
-        "apicurio.rules.global.compatibility": "BACKWARD",  # its own default is none
-        "apicurio.datasource.jdbc.initial-size": 2,
-        "apicurio.datasource.jdbc.min-size": 2,
-        "apicurio.datasource.jdbc.max-size": 10,
-        "quarkus.log.level": "WARN",
-    }
-    options = [f"-D{name}={value}" for name, value in settings.items()]
-    child = ChildProcess([program, *JVM_OPTIONS, *options, "-jar", str(folder / "quarkus-run.jar")])
-    url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
-    try:
-        wait_until_it_answers(f"{url}/subjects", child)
-        yield url
-    finally:
-        child.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
+    """A real registry, or in one plain sentence why there is none. Where it can be had and does not start, the tests fail."""
+    if why := why_no_registry():
+        pytest.skip(f"{LEFT_OUT}: {why}")
+    registry = Apicurio(tmp_path_factory.mktemp("apicurio"))
+    yield registry
+    registry.stop()
 
 
-def wait_until_it_answers(url: str, child: ChildProcess) -> None:
-    until = time.monotonic() + START_TIMEOUT_S
-    while True:
-        assert child.exit_code is None, f"Apicurio Registry ended: {child.printed()}"
-        assert time.monotonic() < until, f"Apicurio Registry does not answer: {child.printed()}"
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say once, and not of every test, that the real registry was left out: pytest folds what was left out in one place."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and LEFT_OUT in report.longrepr[2]:
+        report.longrepr = (__file__, 0, report.longrepr[2])
+    return report

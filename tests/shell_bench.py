@@ -5,6 +5,7 @@ import asyncio
 from confluent_kafka import Message
 from faust.types import TP
 
+from agents.dead_letter_topic import LetterBox
 from agents.folding import Folding, Outputs
 from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import Record
@@ -60,7 +61,7 @@ class Bench:
         self.log, self.group = log, OneMember(log, *partitions)
         stage = Stage("counts", "clicks", fold or CountingFold(), decode)
         quiet = QuietTime(speed=3_600.0)
-        self.work = Folding(stage, log, Outputs("rows", rows_partitions), "cluster", quiet)
+        self.work = Folding(stage, log, Outputs("rows", rows_partitions, LetterBox("letters", 1)), "cluster", quiet)
         clocks = {"clock": clock} if clock else {}
         self.shell = Shell(
             "counts",

@@ -15,7 +15,7 @@ from tests.signal_oracle import ms
 
 Row = dict[str, Any]
 
-_WHICH = {"site": pl.String, "visitor_id": pl.String, "event_id": pl.String}
+_WHICH = pl.Schema({"site": pl.String, "visitor_id": pl.String, "event_id": pl.String})
 EVENTS = pl.Schema({**WINDOW, **_WHICH})
 """WINDOW, and which event it is: the engine passes that on."""
 SAID = pl.Schema({**FIRED, **_WHICH})

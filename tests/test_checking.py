@@ -17,7 +17,6 @@ from pipeline.encode import encode
 from pipeline.simulator.simulator import Simulator
 from schemas.contracts import schema
 from tests.builders import click, frame
-from tests.schema_registry import apicurio  # noqa: F401 - a fixture
 
 NOWHERE = "127.0.0.1:1"
 
@@ -141,17 +140,21 @@ def test_a_topic_that_has_other_partitions_than_when_the_state_was_kept_is_wrong
     assert chunks not in lines
 
 
-def test_a_registry_tells_whether_the_schema_under_the_topics_name_can_be_read(found, apicurio):  # noqa: F811
+@pytest.mark.broker
+@pytest.mark.registry
+@pytest.mark.xdist_group("apicurio")
+def test_a_registry_tells_whether_the_schema_under_the_topics_name_can_be_read(found, apicurio):
+    url = apicurio.url
     nested = {"type": "record", "name": "x", "fields": [{"name": "event_id", "type": {"type": "array", "items": "string"}}]}
-    with closing(SchemaRegistryClient({"url": apicurio})) as client:
+    with closing(SchemaRegistryClient({"url": url})) as client:
         for subject, contract in (("checked-good-value", schema("clickstream")), ("checked-nested-value", nested)):
             client.register_schema(subject, RegisteredSchema(json.dumps(contract), "AVRO"))
 
     def verdict(topic):
-        text = f'[kafka]\nbootstrap = "{NOWHERE}"\nclickstream_topic = "{topic}"\nschema_registry_url = "{apicurio}"\n'
+        text = f'[kafka]\nbootstrap = "{NOWHERE}"\nclickstream_topic = "{topic}"\nschema_registry_url = "{url}"\n'
         return found(f'{text}[clickhouse]\ndsn = "clickhouse://{NOWHERE}"')["registry"]
 
     assert verdict("checked-good")[0] == WELL
-    assert verdict("checked-none") == (NOTE, f"{apicurio} answers, and has no subject checked-none-value yet")
+    assert verdict("checked-none") == (NOTE, f"{url} answers, and has no subject checked-none-value yet")
     assert verdict("checked-nested")[0] == WRONG
     assert "version 1 of subject checked-nested-value cannot be read" in verdict("checked-nested")[1]

@@ -1,9 +1,11 @@
 from datetime import UTC, datetime
 
 import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agents.arrow_batches import Source
-from agents.dead_letters import LARGEST_PAYLOAD, dead_letters, with_bytes
+from agents.dead_letters import LARGEST_PAYLOAD, LONGEST_KEY, dead_letters, is_cut, key_bytes, key_text, with_bytes
 from pipeline.decode import Records
 from pipeline.frames import DEAD_LETTERS, REFUSED, REJECTS
 
@@ -38,7 +40,26 @@ def test_a_dead_letter_says_where_it_lay_and_why_and_keeps_its_bytes():
 
 
 def test_a_key_that_is_no_text_is_shown_in_hex():
-    assert letter(key=b"\xff\x00")["key"] == "ff00"
+    assert letter(key=b"\xff\x00")["key"] == "0xff00"
+
+
+@settings(deadline=None)
+@given(st.one_of(st.binary(min_size=1, max_size=8), st.text(min_size=1).map(str.encode), st.just(b"0xff"), st.just(b"0x")))
+def test_every_key_can_be_had_back_from_its_text(key):
+    assert key_bytes(key_text(key)) == key
+
+
+def test_no_key_is_none_again():
+    assert key_bytes(letter(key=None)["key"]) is None
+
+
+def test_a_key_too_long_is_cut_and_says_so():
+    found = letter(key=b"k" * (LONGEST_KEY + 1), detail="d")
+
+    assert len(found["key"]) == LONGEST_KEY
+    assert found["detail"] == f"d [the first 4 KiB of a key of {LONGEST_KEY + 1} bytes]"
+    assert is_cut(found["detail"])
+    assert not is_cut(letter(key=b"k" * LONGEST_KEY)["detail"])
 
 
 def test_no_key_no_payload_and_no_schema_are_nothing():
@@ -52,6 +73,7 @@ def test_a_payload_too_large_for_a_message_is_cut_and_says_so():
 
     assert len(found["payload"]) == LARGEST_PAYLOAD
     assert found["detail"] == f"too long [the first MiB of {LARGEST_PAYLOAD + 5} bytes]"
+    assert is_cut(found["detail"])
 
 
 def test_what_a_fold_refused_gets_the_bytes_of_its_record():

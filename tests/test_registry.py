@@ -20,7 +20,7 @@ from agents.registry import (
 )
 from pipeline.decode import Bounds
 from schemas.contracts import FAMILIES, local_registry, schema
-from tests.schema_registry import apicurio, tiny_registry  # noqa: F401 - fixtures
+from tests.schema_registry import APICURIO
 from tests.wire import datum, framed, records
 
 TOPICS = {"clickstream": "clickstream", "order": "orders", "delivery": "deliveries", "ticket": "tickets"}
@@ -43,15 +43,15 @@ def clock():
 
 
 @pytest.fixture
-def tiny(tiny_registry, clock):  # noqa: F811
+def tiny(tiny_registry, clock):
     registry = ConfluentRegistry(tiny_registry.url, TOPICS, settings=FAST, clock=clock)
     yield registry
     registry.close()
 
 
-@pytest.fixture(params=["tiny", pytest.param("apicurio", marks=[pytest.mark.broker, pytest.mark.xdist_group("apicurio")])])
+@pytest.fixture(params=["tiny_registry", pytest.param("apicurio", marks=APICURIO)])
 def url(request):
-    return request.getfixturevalue("tiny_registry").url if request.param == "tiny" else request.getfixturevalue("apicurio")
+    return request.getfixturevalue(request.param).url
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_an_unknown_id_is_unknown(connect):
 # Its whims ------------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_known_is_never_asked_for_again(tiny, tiny_registry):  # noqa: F811
+def test_what_is_known_is_never_asked_for_again(tiny, tiny_registry):
     schema_id = tiny_registry.registered("orders-value", json.dumps(schema("order")))
     for _ in range(3):
         assert tiny.writer(schema_id)[0] == "order"
@@ -179,7 +179,7 @@ def test_what_is_known_is_never_asked_for_again(tiny, tiny_registry):  # noqa: F
     assert tiny_registry.asked == asked == [f"GET /schemas/ids/{schema_id}", f"GET /schemas/ids/{schema_id}/subjects"]
 
 
-def test_an_id_that_is_registered_later_is_found_later(tiny, tiny_registry, clock):  # noqa: F811
+def test_an_id_that_is_registered_later_is_found_later(tiny, tiny_registry, clock):
     with pytest.raises(UnknownSchema):
         tiny.writer(1)
     tiny_registry.registered("orders-value", json.dumps(schema("order")))
@@ -191,7 +191,7 @@ def test_an_id_that_is_registered_later_is_found_later(tiny, tiny_registry, cloc
     assert tiny.writer(1)[0] == "order"
 
 
-def test_a_flood_of_made_up_ids_is_not_passed_on(tiny, tiny_registry, clock):  # noqa: F811
+def test_a_flood_of_made_up_ids_is_not_passed_on(tiny, tiny_registry, clock):
     for schema_id in range(1_000, 3_000):
         with pytest.raises(UnknownSchema):
             tiny.writer(schema_id)
@@ -204,9 +204,16 @@ def test_a_flood_of_made_up_ids_is_not_passed_on(tiny, tiny_registry, clock):  #
 
 
 @pytest.mark.parametrize(
-    "answer", [(500, b'{"error_code": 50001, "message": "store"}'), (503, b"busy"), (401, b"who are you"), (200, b"<html>")]
+    "answer",
+    [
+        (500, b'{"error_code": 50001, "message": "store"}'),
+        (503, b"busy"),
+        (401, b"who are you"),
+        (200, b"<html>"),
+        (404, b"<html>"),
+    ],
 )
-def test_a_registry_that_fails_is_an_error_and_no_reject(tiny, tiny_registry, answer):  # noqa: F811
+def test_a_registry_that_fails_is_an_error_and_no_reject(tiny, tiny_registry, answer):
     tiny_registry.answer = answer
 
     with pytest.raises(RegistryUnavailable, match=r"Schema Registry http://127\.0\.0\.1:\d+ did not fetch schema 1: "):
@@ -219,7 +226,7 @@ def test_a_registry_that_fails_is_an_error_and_no_reject(tiny, tiny_registry, an
     assert tiny.writer(schema_id)[0] == "order", "nothing bad is remembered"
 
 
-def test_a_registry_that_is_not_there_is_an_error_and_tells_no_password(tiny_registry):  # noqa: F811
+def test_a_registry_that_is_not_there_is_an_error_and_tells_no_password(tiny_registry):
     tiny_registry.stop()
     registry = ConfluentRegistry(tiny_registry.url.replace("http://", "http://ann:secret@"), TOPICS, settings=FAST)
 
@@ -234,7 +241,7 @@ def test_a_family_without_a_topic_has_no_subject(tiny):
         tiny.schema_id("parcels")
 
 
-def test_many_threads_ask_once(tiny, tiny_registry):  # noqa: F811
+def test_many_threads_ask_once(tiny, tiny_registry):
     schema_id = tiny_registry.registered("orders-value", json.dumps(schema("order")))
     found = []
     threads = [threading.Thread(target=lambda: found.append(tiny.writer(schema_id)[0])) for _ in range(8)]

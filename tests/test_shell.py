@@ -16,7 +16,11 @@ def effects(trail):
     """A trail in the words of the design: what was done, without how often in a row."""
     said = []
     for done in trail:
-        word = {"rows": "emitted", "chunks": "chunks", "manifests": "manifest"}[done[1]] if done[0] == "sent" else done
+        word = (
+            {"rows": "emitted", "letters": "emitted", "chunks": "chunks", "manifests": "manifest"}[done[1]]
+            if done[0] == "sent"
+            else done
+        )
         word = word if isinstance(word, str) else word[0]
         if done[-1] == "claim":
             word = "claimed"
@@ -114,6 +118,8 @@ def test_what_cannot_be_used_becomes_a_dead_letter_with_its_bytes():
     assert {row["stage"] for row in (rejected, late)} == {"counts"}
     assert {row["topic"] for row in (rejected, late)} == {"clicks"}
     assert {row["cluster_id"] for row in (rejected, late)} == {"cluster"}
+    assert [(record.key, record.value) for record in log.partitions["letters", 0]] == [(b"k", b"\xff"), (b"k", late["payload"])]
+    assert [(said["reason"], said["offset"]) for said in log.headers] == [(b"undecodable", b"1"), (b"too_late", b"2")]
 
 
 class Forgetful(CountingFold):

@@ -1,0 +1,67 @@
+"""Options that several commands have, and how what is typed is understood."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agents.settings import Settings
+from sinks.addresses import address
+
+FOLDER = Path("ebbtide-data")
+"""The store of commands that look into one where none is named: the engine in this process, below the folder one stands in."""
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="TOML file; else EBBTIDE_SETTINGS, else the defaults.", dir_okay=False),
+]
+
+
+def _known(dsn: str | None) -> str | None:
+    """A DSN that says something. Raises: typer.BadParameter."""
+    try:
+        if dsn is not None:
+            address(dsn)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return dsn
+
+
+Dsn = Annotated[
+    str | None,
+    typer.Option(
+        "--clickhouse",
+        metavar="DSN",
+        callback=_known,
+        help="clickhouse://user:password@host:port, or chdb://FOLDER: no server at all.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
+
+
+def seconds(span: str) -> float:
+    """A span of time in seconds. Raises: typer.BadParameter."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|d)?", span.strip())
+    if match is None or float(match[1]) == 0:
+        message = f"{span!r} is no span of time; 90s, 5m, 1h and 7d are"
+        raise typer.BadParameter(message)
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[match[2] or "s"]
+
+
+def time_of(text: str) -> datetime:
+    """A time in ISO 8601, UTC if it names no zone. Raises: typer.BadParameter."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{text!r} is no time like 2026-11-24T10:00:00Z"
+        raise typer.BadParameter(message) from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def store_of(told: Settings, option: str | None) -> str:
+    """The store that was named, by option or in the settings; else a folder here, so that nothing need be running."""
+    if option is not None:
+        return option
+    return told.clickhouse.dsn if "dsn" in told.clickhouse.model_fields_set else f"chdb://{FOLDER}"
