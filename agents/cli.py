@@ -7,16 +7,14 @@ the world, and a message says what; 2 - the command line is wrong.
 
 import asyncio
 import logging
-import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from agents import terminal
+from agents import option_values, terminal
 from agents.settings import Settings
 from agents.settings_sources import load
 from agents.takeover import InputsFrom
@@ -27,6 +25,8 @@ from sinks.addresses import address
 FOLDER = Path("ebbtide-data")
 """The store of `replay` and `sql` where none is named: the engine in this process, below the folder one stands in."""
 INTERRUPTED = 130
+
+LogFormat = Literal["text", "json"]
 
 SettingsFile = Annotated[
     Path | None,
@@ -113,7 +113,7 @@ def up(
     from agents.up import up as run_everything
 
     told = load(settings)
-    wishes = Wishes(speed, _seconds(for_), data_dir, seed, picture, shows=not as_json)
+    wishes = Wishes(speed, option_values.seconds(for_), data_dir, seed, picture, shows=not as_json)
     logs.begin(quiet=True)
     summary = run_everything(told, wishes)
     if as_json:
@@ -131,25 +131,23 @@ def worker(
             "--inputs-from", help="Where to go on when the next record is not on the broker any more; else it is an error."
         ),
     ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option("--log-format", help="For people, or a JSON object a line; else as the settings say.")
+    ] = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Read the clickstream, fold it, and write what there is to say into ClickHouse; until a signal."""
+    """Read the clickstream, fold it, and write what there is to say into ClickHouse; until a signal.
+
+    A defect ends it with exit code 70, and names the batch that it failed over.
+    """
     from agents import logs
+    from agents.defective_batch import Again
     from agents.worker import work
 
-    logs.begin()
-    asyncio.run(work(load(settings), inputs_from=inputs_from))
-
-
-def _seconds(span: str | None) -> float | None:
-    """A span of time in seconds. Raises: typer.BadParameter."""
-    if span is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", span.strip())
-    if match is None or float(match[1]) == 0:
-        message = f"{span!r} is no span of time; 90s, 5m and 1h are"
-        raise typer.BadParameter(message)
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2] or "s"]
+    told = load(settings)
+    logs.begin(fmt=log_format or told.telemetry.log_format)
+    again = Again(("ebbtide", "replay", *(("--settings", str(settings)) if settings else ())))
+    asyncio.run(work(told, inputs_from=inputs_from, again=again))
 
 
 @main.command()
@@ -167,6 +165,21 @@ def replay(
     ] = None,
     clickhouse: Dsn = None,
     until: Annotated[str, typer.Option(metavar="end|last|TIME", help="How far time goes on after the last event.")] = "end",
+    topic: Annotated[
+        str | None,
+        typer.Option(
+            "--topic", metavar="NAME", help="No files: this topic of the broker, from --from to --to; nothing is written."
+        ),
+    ] = None,
+    first: Annotated[
+        list[str] | None, typer.Option("--from", metavar="PARTITION:OFFSET", help="First offset of a partition; once for each.")
+    ] = None,
+    last: Annotated[
+        list[str] | None, typer.Option("--to", metavar="PARTITION:OFFSET", help="Last offset of a partition, else its end.")
+    ] = None,
+    watermark: Annotated[
+        list[str] | None, typer.Option("--watermark", metavar="PARTITION:TIME", help="How far time had come there, at least.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Show first rows and counts by event type, and write nothing.")] = False,
     as_json: Json = False,
     settings: SettingsFile = None,
@@ -174,7 +187,15 @@ def replay(
     """Run files of events through the same folds as the worker, with no broker.
 
     Without --clickhouse the tables are in the store of the settings, else in the folder ebbtide-data.
+    With --topic a range of a topic is folded again over the state of the newest checkpoint, to see what a worker failed over.
     """
+    if topic is not None or first or last or watermark:
+        from agents import replay_range_command
+
+        if paths or mappings or topic is None or not (first or last):
+            raise typer.BadParameter("a range needs --topic, and --from or --to, and no files")
+        replay_range_command.run(settings, topic, (first or (), last or (), watermark or ()), as_json=as_json)
+        return
     from agents import replay_command
     from agents.replay import Until
 
@@ -267,6 +288,22 @@ def check(*, as_json: Json = False, settings: SettingsFile = None) -> None:
 
 
 @main.command()
+def audit(
+    *,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Read the topic again, and count what it holds of what was read.")
+    ] = False,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Say whether every record that was read has a fate: applied, duplicate, rejected or too late. Exit code 1 if not."""
+    from agents import audit_command
+
+    if not audit_command.run(load(settings), recount=recount, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@main.command()
 def feed(
     *,
     events: Annotated[int | None, typer.Option(min=1, help="Exactly so many events; else for ever, and at --speed 1.")] = None,
@@ -282,7 +319,7 @@ def feed(
     """Send the clicks of simulated shops to Kafka, or write them into a folder with the truth beside them."""
     from agents import feed_command
 
-    start = None if starts is None else _time(starts)
+    start = None if starts is None else option_values.time_of(starts)
     if to != "kafka" and events is None:
         raise typer.BadParameter("a folder needs --events")
     told = load(settings)
@@ -294,16 +331,6 @@ def feed(
         terminal.say_json({"events": fed.n, "seconds": round(fed.seconds, 3), "events_per_s": round(fed.per_s)})
     else:
         terminal.told().print(f"{fed.n:,} events in {fed.seconds:.1f} s ({fed.per_s:,.0f}/s)")
-
-
-def _time(text: str) -> datetime:
-    """A time in ISO 8601, UTC if it names no zone. Raises: typer.BadParameter."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        message = f"{text!r} is no time like 2026-11-24T10:00:00Z"
-        raise typer.BadParameter(message) from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _dsn(told: Settings, option: str | None) -> str:

@@ -1,12 +1,13 @@
 """What a stage is: one topic read, one thing done with it; and how a shell drives it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 import polars as pl
 
+from agents.defective_batch import Again
 from agents.runs import Run
 from agents.takeover import Estate, InputsFrom
 from pipeline.decode import Decoded, Records
@@ -45,6 +46,8 @@ class Stage(Generic[S]):
     topic: str
     fold: Fold[S]
     decode: Decode
+    again: Again = field(default_factory=Again)
+    """How a batch that it failed over is folded again."""
 
 
 @dataclass(frozen=True)
