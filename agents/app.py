@@ -100,6 +100,10 @@ class FaustGroup:
         """Return the offset of the next record to be fetched."""
         return await self._consumer.position(tp)
 
+    def heard(self, tp: TP) -> tuple[int, float] | None:
+        """Offset of the next record, and how many seconds ago its broker said so; None: not yet."""
+        return self._consumer.heard(tp)
+
     def caught_up(self, tp: TP, position: int) -> bool:
         """Whether `position` is all there is."""
         return self._consumer.caught_up(tp, position)
@@ -121,7 +125,7 @@ class FaustGroup:
         try:
             await self._consumer.commit_positions(positions)
         except KafkaException as error:
-            log.warning("group offsets not committed: %s", error)
+            log.info("group offsets not committed: %s", error)
 
 
 @dataclass
@@ -135,6 +139,7 @@ class Worker:
     """Stage -> its fold at work: progress, fates, watermarks."""
     sink: Sinking | None
     reader: LogReader
+    group: FaustGroup
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Worker"]:
@@ -146,6 +151,11 @@ class Worker:
             for shell in self.shells.values():
                 shell.close()
             await asyncio.to_thread(self.reader.close)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the group has ever given out partitions; before that Faust has no consumer to be asked."""
+        return self.group.generation > 0
 
     @property
     def is_idle(self) -> bool:
@@ -211,7 +221,7 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
     for shell in shells.values():
         _connect(app, shell)
     app.on_rebalance_complete.connect(TakeOvers(group, list(shells.values())).connected)
-    return Worker(app, shells, folds, sink, reader)
+    return Worker(app, shells, folds, sink, reader, group)
 
 
 def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:

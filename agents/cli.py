@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -24,6 +24,8 @@ from agents.takeover import InputsFrom
 # ruff: noqa: PLC0415 - a command imports what it needs: all together take seconds, and whoever asks for help would wait for them
 
 INTERRUPTED = 130
+
+LogFormat = Literal["text", "json"]
 
 
 class _Commands(TyperGroup):
@@ -103,14 +105,23 @@ def worker(
             "--inputs-from", help="Where to go on when the next record is not on the broker any more; else it is an error."
         ),
     ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option("--log-format", help="For people, or a JSON object a line; else as the settings say.")
+    ] = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Read the clickstream, fold it, and write what there is to say into ClickHouse; until a signal."""
+    """Read the clickstream, fold it, and write what there is to say into ClickHouse; until a signal.
+
+    A defect ends it with exit code 70, and names the batch that it failed over.
+    """
     from agents import logs
+    from agents.defective_batch import Again
     from agents.worker import work
 
-    logs.begin()
-    asyncio.run(work(load(settings), inputs_from=inputs_from))
+    told = load(settings)
+    logs.begin(fmt=log_format or told.telemetry.log_format)
+    again = Again(("ebbtide", "replay", *(("--settings", str(settings)) if settings else ())))
+    asyncio.run(work(told, inputs_from=inputs_from, again=again))
 
 
 @main.command()
@@ -128,6 +139,21 @@ def replay(
     ] = None,
     clickhouse: Dsn = None,
     until: Annotated[str, typer.Option(metavar="end|last|TIME", help="How far time goes on after the last event.")] = "end",
+    topic: Annotated[
+        str | None,
+        typer.Option(
+            "--topic", metavar="NAME", help="No files: this topic of the broker, from --from to --to; nothing is written."
+        ),
+    ] = None,
+    first: Annotated[
+        list[str] | None, typer.Option("--from", metavar="PARTITION:OFFSET", help="First offset of a partition; once for each.")
+    ] = None,
+    last: Annotated[
+        list[str] | None, typer.Option("--to", metavar="PARTITION:OFFSET", help="Last offset of a partition, else its end.")
+    ] = None,
+    watermark: Annotated[
+        list[str] | None, typer.Option("--watermark", metavar="PARTITION:TIME", help="How far time had come there, at least.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Show first rows and counts by event type, and write nothing.")] = False,
     as_json: Json = False,
     settings: SettingsFile = None,
@@ -135,7 +161,15 @@ def replay(
     """Run files of events through the same folds as the worker, with no broker.
 
     Without --clickhouse the tables are in the store of the settings, else in the folder ebbtide-data.
+    With --topic a range of a topic is folded again over the state of the newest checkpoint, to see what a worker failed over.
     """
+    if topic is not None or first or last or watermark:
+        from agents import replay_range_command
+
+        if paths or mappings or topic is None or not (first or last):
+            raise typer.BadParameter("a range needs --topic, and --from or --to, and no files")
+        replay_range_command.run(settings, topic, (first or (), last or (), watermark or ()), as_json=as_json)
+        return
     from agents import replay_command
     from agents.replay import Until
 
@@ -224,6 +258,22 @@ def check(*, as_json: Json = False, settings: SettingsFile = None) -> None:
         rows = [(each.name, each.verdict, line) for each in found for line in each.lines or ("",)]
         terminal.told().print(terminal.table(("what", "verdict", "detail"), rows))
     if any(each.is_wrong for each in found):
+        raise typer.Exit(1)
+
+
+@main.command()
+def audit(
+    *,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Read the topic again, and count what it holds of what was read.")
+    ] = False,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Say whether every record that was read has a fate: applied, duplicate, rejected or too late. Exit code 1 if not."""
+    from agents import audit_command
+
+    if not audit_command.run(load(settings), recount=recount, as_json=as_json):
         raise typer.Exit(1)
 
 

@@ -1,6 +1,7 @@
 """Options that several commands have, and how what is typed is understood."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -58,6 +59,28 @@ def time_of(text: str) -> datetime:
         message = f"{text!r} is no time like 2026-11-24T10:00:00Z"
         raise typer.BadParameter(message) from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def by_partition(said: Sequence[str]) -> dict[int, str]:
+    """PARTITION:VALUE, once for each partition. Raises: typer.BadParameter."""
+    found = {}
+    for text in said:
+        partition, _, value = text.partition(":")
+        if not (value and partition.isdecimal()) or int(partition) in found:
+            message = f"{text!r} is no PARTITION:VALUE, or its partition is named twice"
+            raise typer.BadParameter(message)
+        found[int(partition)] = value
+    return found
+
+
+def offsets(said: Sequence[str]) -> dict[int, int]:
+    """PARTITION:OFFSET, once for each partition. Raises: typer.BadParameter."""
+    found = by_partition(said)
+    for text in found.values():
+        if not text.isdecimal():
+            message = f"{text!r} is no offset"
+            raise typer.BadParameter(message)
+    return {partition: int(text) for partition, text in found.items()}
 
 
 def store_of(told: Settings, option: str | None) -> str:

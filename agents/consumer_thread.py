@@ -96,6 +96,9 @@ class ConsumerThread:
         """Grows with every assignment and every revocation; of this process only, librdkafka does not tell the group's."""
         self._settings, self._listener, self._limits = dict(settings), listener, limits
         self._following: dict[TP, int] = {}  # the offset the next record has, or follows; no entry: not sought yet
+        self._empty: dict[
+            TP, tuple[int, int]
+        ] = {}  # (begin, end): offsets that hold no record, as a fetch found that came to the end
         self._held: set[TP] = set()  # by a stage
         self._over: set[TP] = set()  # more than their share is waiting
         self._paused: set[TP] = set()  # as the client knows it
@@ -144,6 +147,9 @@ class ConsumerThread:
 
         Never true of a partition that is paused, not sought yet, or whose broker is silent.
         """
+        begin, end = self._empty.get(tp, (position + 2, 0))
+        if begin <= position + 1 < end:  # the rest holds no record, for example the end of a transaction
+            position = end - 1
         return tp in self._following and tp not in self._paused and self.ends.reached(tp, position)
 
     # Commands: in the consumer's thread, through `call` ---------------------------------------------------------------------
@@ -166,6 +172,7 @@ class ConsumerThread:
         if not sought:
             return
         self.arrivals.forget(sought)
+        self._empty = {tp: span for tp, span in self._empty.items() if tp not in sought}
         self._following = {tp: at for tp, at in self._following.items() if tp in self.owned} | sought
         # assign() and not seek(): it is atomic over all partitions, drops what was prefetched, and never answers "Erroneous
         # state" as seek() does while a partition is being looked up.
@@ -263,8 +270,9 @@ class ConsumerThread:
 
     def _deliver(self, messages: list[Message]) -> None:
         """Cut what was fetched into runs, write down what each covers, and hand them over."""
+        came_to_end: list[tuple[TP, int]] = []
         if any(map(Message.error, messages)):
-            messages = self._without_errors(messages)
+            messages = self._without_errors(messages, came_to_end)
         runs: dict[TP, Run] = {}
         for topic, of_topic in groupby(messages, Message.topic):  # the client hands over one partition after the other
             for partition, of_partition in groupby(of_topic, Message.partition):
@@ -272,24 +280,30 @@ class ConsumerThread:
                 if tp in self._following:  # else not ours any more, or not sought yet: nobody could say what it covers
                     run = runs.setdefault(tp, Run(after=self._following[tp] - 1, seeks=self.seeks))
                     run.add(list(of_partition))
-        if not runs:
-            return
         for tp, run in runs.items():
             if cast("int", run[0].offset()) < self._following[tp]:
                 message = f"{tp.topic}-{tp.partition}: offset {run[0].offset()} came, {self._following[tp]} or higher had to come"
                 raise AssertionError(message)
         self._following |= {tp: run.last + 1 for tp, run in runs.items()}
+        self._empty |= {tp: (self._following[tp], end) for tp, end in came_to_end if tp in self._following}
+        if not runs:
+            return
         cached = {tp: self._client.get_watermark_offsets(TopicPartition(tp.topic, tp.partition), cached=True) for tp in runs}
         self.ends.hear({tp: max(answer[1], self._following[tp]) for tp, answer in cached.items() if answer})
         self.arrivals.put(runs)
         self._listener.on_arrival()
 
     @staticmethod
-    def _without_errors(messages: list[Message]) -> list[Message]:
-        """Take out the errors, which come in the same list as the records."""
+    def _without_errors(messages: list[Message], came_to_end: list[tuple[TP, int]]) -> list[Message]:
+        """Take out the errors, which come in the same list as the records; that a fetch came to the end is one."""
         for message in messages:
             error = message.error()
             if error is None:
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
+                came_to_end.append(
+                    (TP(cast("str", message.topic()), cast("int", message.partition())), cast("int", message.offset()))
+                )
                 continue
             if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
                 lost = f"{message.topic()}-{message.partition()}: the log does not hold the next record: {error.str()}"
@@ -349,7 +363,7 @@ class ConsumerThread:
     @staticmethod
     def _on_commit(error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
         if error is not None:  # they are for monitoring: the next ones will do
-            log.warning("group offsets not committed: %s", error.str())
+            log.info("group offsets not committed: %s", error.str())
 
     def _on_statistics(self, statistics: str) -> None:
         """Hear the end of every log that is being fetched from, also when it is empty; the broker must have answered lately."""

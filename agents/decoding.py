@@ -41,17 +41,23 @@ def _begins_with(runs: Sequence[Run], others: Sequence[Run]) -> bool:
     return len(others) <= len(runs) and all(run is other for run, other in zip(runs, others, strict=False))
 
 
-def as_records(runs: Iterable[Run]) -> Records:
+def as_records(runs: Sequence[Run]) -> Records:
     """All records of the runs, one run after the other."""
-    partitions: list[int] = []
-    offsets: list[int] = []
     record_at_ms: list[int] = []
     keys: list[bytes | None] = []
     values: list[bytes | None] = []
     for run in runs:  # never a loop over records: this runs before every step
-        partitions += [run.tp.partition] * len(run)
-        offsets += run.offsets()
         record_at_ms += run.record_times_ms()
         keys += run.keys()
         values += run.values()
-    return Records(partitions, offsets, record_at_ms, keys, values)
+    return Records(*places(runs), record_at_ms, keys, values)
+
+
+def places(runs: Iterable[Run]) -> tuple[list[int], list[int]]:
+    """Partition and offset of every record."""
+    partitions: list[int] = []
+    offsets: list[int] = []
+    for run in runs:
+        partitions += [run.tp.partition] * len(run)
+        offsets += run.offsets()
+    return partitions, offsets

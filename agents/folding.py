@@ -6,7 +6,8 @@ A step: decode -> fold -> stamp -> emit; what comes next is decoded meanwhile (d
 whatever keeps the newest version of a row.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import polars as pl
 
 from agents.arrow_batches import About, Source, marker, messages
+from agents.books import Books, n_read
 from agents.dead_letter_topic import LetterBox, Posting
 from agents.dead_letters import dead_letters, with_bytes
-from agents.decoding import Decoding, as_records
+from agents.decoding import Decoding, as_records, places
+from agents.defective_batch import described
 from agents.manifests import Standing
 from agents.quiet_time import QuietTime
 from agents.runs import Run
@@ -45,6 +48,7 @@ class Held:
     position: int
     clock: VersionClock
     fates: dict[str, int]
+    books: Books
     watermark_ms: int = UNREAD
     epoch: int = -1
 
@@ -58,6 +62,10 @@ class Progress:
     rows: dict[str, int] = field(default_factory=dict)
     """Table -> rows emitted."""
     steps: int = 0
+    fates: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Partition, fate -> records; `n_late` counts within applied."""
+    dead_letters: dict[str, int] = field(default_factory=dict)
+    """Reason -> records that could not be used."""
 
 
 class Folding:
@@ -101,6 +109,25 @@ class Folding:
         """Partition -> fate -> records, since the stage began, of the partitions held; `n_late` counts within applied."""
         return {partition: dict(held.fates) for partition, held in self._held.items()}
 
+    def unaccounted(self) -> dict[int, int]:
+        """Partition held -> offsets that are in no account (agents.books): anything but 0 is a defect."""
+        return {at: held.books.unaccounted(held.position, held.fates) for at, held in self._held.items()}
+
+    @property
+    def topic(self) -> str:
+        """What it reads."""
+        return self._stage.topic
+
+    @property
+    def n_open(self) -> int:
+        """Entities that have not ended. From any thread: a state never changes, it is replaced."""
+        return int(self._state.n_open)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the state, about. From any thread."""
+        return int(self._state.n_bytes)
+
     @property
     def watermarks(self) -> pl.DataFrame:
         """Frames: -> WATERMARKS of the partitions held."""
@@ -118,7 +145,8 @@ class Folding:
         clock = VersionClock(standing.highest_version)
         clock.start_assignment()
         watermark_ms = UNREAD if standing.watermark_ms is None else standing.watermark_ms
-        self._held[partition] = Held(standing.position, clock, dict(standing.fates), watermark_ms)
+        books = standing.books or Books(began=standing.position + 1 - n_read(standing.fates))
+        self._held[partition] = Held(standing.position, clock, dict(standing.fates), books, watermark_ms)
         self._quiet.begin(partition, standing.quiet_since_ms)
         self._state = self._state.restored(partition, frames)
 
@@ -131,6 +159,7 @@ class Folding:
             quiet_since_ms=self._quiet.since_ms(partition),
             highest_version=held.clock.highest,
             fates=dict(held.fates),
+            books=held.books,
         )
         return standing, self._state.pieces(partition)
 
@@ -157,17 +186,36 @@ class Folding:
 
     def prepare(self, runs: list[Run]) -> None:
         """Decode ahead."""
-        self._decoding.prepare(runs)
+        with self._naming(runs, self.watermarks):
+            self._decoding.prepare(runs)
 
     def step(self, runs: list[Run], quiet: Mapping[int, timedelta]) -> None:
         """Fold records and time, and send what the fold says."""
+        watermarks = elapsed(self.watermarks, quiet)
+        with self._naming(runs, watermarks):
+            self._step(runs, watermarks)
+
+    @contextmanager
+    def _naming(self, runs: list[Run], watermarks: pl.DataFrame) -> Iterator[None]:
+        """Whatever fails over a batch says which one it was."""
+        stage, reached = self._stage, self.positions()
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(described(stage.name, stage.topic, stage.again, runs=runs, reached=reached, watermarks=watermarks))
+            raise
+
+    def _step(self, runs: list[Run], watermarks: pl.DataFrame) -> None:
         decoded = self._decoding.decoded(runs) if runs else None
+        if decoded is not None:
+            self._stage.watch(*places(runs), decoded.rejects)
         events = self._nothing if decoded is None else decoded.events
-        done = self._stage.fold.step(self._state, events, elapsed(self.watermarks, quiet))
+        done = self._stage.fold.step(self._state, events, watermarks)
         self._state = done.state
         for run in runs:
             held = self._held[run.tp.partition]
             held.position = run.last
+            held.books = held.books.took(run.after, run.last, len(run))
             self._quiet.arrived(run.tp.partition)
             self._dirty.add(run.tp.partition)
         for partition, watermark_ms in zip(done.watermarks["partition"], in_ms(done.watermarks["watermark"]).tolist(), strict=True):
@@ -178,7 +226,10 @@ class Folding:
         if len(done.rejects):
             rejects.append(with_bytes(done.rejects, as_records(runs)))
         if any(map(len, rejects)):
-            self._bury(_by_partition(pl.concat(rejects)))
+            refused = pl.concat(rejects)
+            self._bury(_by_partition(refused))
+            for reason, n in refused.group_by("reason").len().rows():
+                self.progress.dead_letters[reason] = self.progress.dead_letters.get(reason, 0) + n
         self.progress.steps += 1
 
     def _count(self, runs: Iterable[Run], fates: pl.DataFrame, rejects: pl.DataFrame | None) -> None:
@@ -191,13 +242,17 @@ class Folding:
         every = [*fates.select("partition", "fate", "n").rows(), *((partition, "rejected", n) for partition, n in rejected)]
         for partition, fate, n in every:
             counted[partition] = counted.get(partition, 0) + n
-            kept = self._held[partition].fates
-            kept[fate] = kept.get(fate, 0) + n
+            self._add(partition, fate, n)
         assert read == counted, f"stage {self._stage.name} read {read} records and accounts for {counted}"
         for partition, n_late in fates.select("partition", "n_late").rows():
-            kept = self._held[partition].fates
-            kept["n_late"] = kept.get("n_late", 0) + n_late
+            self._add(partition, "n_late", n_late)
         self.progress.events += sum(read.values())
+
+    def _add(self, partition: int, fate: str, n: int) -> None:
+        """Since the stage began, and since the process did."""
+        kept, seen = self._held[partition].fates, self.progress.fates
+        kept[fate] = kept.get(fate, 0) + n
+        seen[partition, fate] = seen.get((partition, fate), 0) + n
 
     def _emit(self, tables: Mapping[str, Mapping[int, pl.DataFrame]]) -> None:
         for table, of_table in tables.items():

@@ -20,6 +20,7 @@ import polars as pl
 
 from agents.checkpoints import Checkpoint, Reading, Writing, decoded, encoded, kept_already, unreadable
 from agents.log_reader import Record
+from agents.logs import about
 from agents.manifests import History, KeptPiece, Manifest
 from agents.producer import Sent
 from agents.topics import MESSAGE_BYTES
@@ -151,7 +152,8 @@ class KafkaCheckpoints:
         """Look for claims among what stands between our last record and the one just written there; mostly nothing does."""
         for record in self._reader.read(self._manifests, partition, self._seen[partition] + 1, ours - 1):
             if record.key == CLAIM_KEY:
-                log.warning("%s-%d: claimed by somebody else: %s", self._manifests, partition, record.value)
+                fields = about(topic=self._manifests, partition=partition, epoch=record.offset)
+                log.warning("%s-%d: claimed by somebody else: %s", self._manifests, partition, record.value, extra=fields)
                 self._foreign[partition] = record.offset
         self._seen[partition] = ours
 

@@ -31,6 +31,11 @@ class LogEnds:
         heard = self._heard.get(tp)
         return None if heard is None else heard[0]
 
+    def heard(self, tp: TP) -> tuple[int, float] | None:
+        """Offset the next record will get, and how many seconds ago that was heard; None when it never was."""
+        heard = self._heard.get(tp)
+        return None if heard is None else (heard[0], max(0.0, self._clock() - heard[1]))
+
     def reached(self, tp: TP, position: int) -> bool:
         """Whether `position`, the last offset applied, is the last one there is."""
         heard = self._heard.get(tp)

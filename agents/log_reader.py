@@ -26,6 +26,8 @@ class Record:
     key: bytes | None
     value: bytes | None
     """None: a tombstone."""
+    at_ms: int = 0
+    """Record time."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class LogReader:
                     continue
                 heard = time.monotonic()
                 if offset <= last:
-                    yield Record(offset, message.key(), message.value())
+                    yield Record(offset, message.key(), message.value(), message.timestamp()[1])
                 if offset >= last:
                     return
             if time.monotonic() - heard >= self._patience_s:
@@ -140,6 +142,8 @@ class LogReader:
 
 # librdkafka's own codes begin with an underscore.
 _PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,  # a topic that was made a moment ago, a broker that comes back
+    KafkaError.LEADER_NOT_AVAILABLE,  # as above
     KafkaError._PARTITION_EOF,  # noqa: SLF001 - librdkafka's own
     KafkaError._TRANSPORT,  # noqa: SLF001 - librdkafka's own
     KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's own

@@ -6,8 +6,10 @@ a zombie's cannot be kept in the place of its successor's. A manifest names the 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
+
+from agents.books import Books
 
 FORMAT = 2
 """Of manifests and pieces; another number is another way of keeping state."""
@@ -33,6 +35,13 @@ class Standing:
     """What became of the records up to the position: fate -> how many, since the stage began; `n_late` counts within applied."""
     fences: tuple["Fence", ...] = ()
     """Of the sink: the newest epoch of every source, as told up to the position."""
+    books: Books | None = None
+    """Of a fold: which offsets up to the position hold no record. None: nobody has begun yet."""
+
+    def moved(self, position: int) -> "Standing":
+        """This at a position that somebody ordered: what lies between is no loss, and stands in the books."""
+        books = None if self.books is None else self.books.skipped(position - self.position)
+        return replace(self, position=position, books=books)
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ class Manifest:
                 raise StateUnreadable(message)
             standing = _known(Standing, said["standing"])
             standing["fences"] = tuple(Fence(**_known(Fence, fence)) for fence in standing.get("fences", ()))
+            standing["books"] = Books(**_known(Books, standing["books"])) if standing.get("books") else None
             manifest = _known(cls, said)
             manifest["standing"] = Standing(**standing)
             pieces = (_known(KeptPiece, piece) for piece in said["pieces"])

@@ -12,8 +12,10 @@ from agents.mapping import MappingWrong
 from agents.mapping_engine import QueryFailed
 from agents.producer import NotDelivered
 from agents.registry import RegistryUnavailable
+from agents.replayed_range import RangeWrong
 from agents.settings_sources import SettingsWrong
 from agents.store_claim import StoreClaimed
+from agents.telemetry import TelemetryUnavailable
 from agents.topics import TopicsUnfit
 from agents.up_folder import DataDirInUse
 from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
@@ -39,6 +41,8 @@ MISHAPS = (
     ProgramEnded,
     StateUnreadable,
     DataDirInUse,
+    TelemetryUnavailable,
+    RangeWrong,
 )
 """Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""
 

@@ -8,19 +8,16 @@ Cases:   of a type that we do not know -> sound, and no sign of rubbish | too la
          records that were read before (a take-over, a hole) -> the partition is counted anew | after a restart all are
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.decode import Decoded, Records
 from pipeline.rejects import Reason
 
 UNCOUNTED = (Reason.UNKNOWN_TYPE,)
-
-Decode = Callable[[Records], Decoded]
 
 
 @dataclass(frozen=True)
@@ -111,20 +108,19 @@ class Tally:
 
 
 class Limited:
-    """A `Decode` that stops the worker when its topic has turned to rubbish. One call at a time, from any thread."""
+    """Stops the worker when its topic has turned to rubbish. Asked before a batch is folded, one batch at a time."""
 
-    def __init__(self, decode: Decode, limit: RubbishLimit, *, topic: str, stop: Callable[[TopicIsRubbish], object]) -> None:
-        """Take what decodes, and whom to tell: `stop` ends the process."""
-        self._decode, self._limit, self._topic, self._stop = decode, limit, topic, stop
+    def __init__(self, limit: RubbishLimit, *, topic: str, stop: Callable[[TopicIsRubbish], object]) -> None:
+        """Take the limit, and whom to tell: `stop` ends the process."""
+        self._limit, self._topic, self._stop = limit, topic, stop
         self._tallies: dict[int, Tally] = {}
 
-    def __call__(self, records: Records) -> Decoded:
-        """Decode, and count what is wrong."""
-        decoded = self._decode(records)
-        partitions, offsets = np.asarray(records.partitions, np.int32), np.asarray(records.offsets, np.int64)
-        wrong = decoded.rejects.filter(~pl.col("reason").is_in(UNCOUNTED))
-        for partition in np.unique(partitions).tolist():
-            its_own = offsets[partitions == partition]
+    def __call__(self, partitions: Sequence[int], offsets: Sequence[int], rejects: pl.DataFrame) -> None:
+        """Count what is wrong in the records at these places. Frames: REJECTS."""
+        of_partitions, at = np.asarray(partitions, np.int32), np.asarray(offsets, np.int64)
+        wrong = rejects.filter(~pl.col("reason").is_in(UNCOUNTED))
+        for partition in np.unique(of_partitions).tolist():
+            its_own = at[of_partitions == partition]
             tally = self._tallies.setdefault(partition, Tally(self._limit))
             tally.begin(int(its_own[0]))
             its_wrong = wrong.filter(pl.col("partition") == partition)
@@ -134,7 +130,6 @@ class Limited:
                 tally.example = _told_of(its_wrong)
             if breach is not None:
                 self._stop(self._told(partition, int(its_own[breach.at]), breach, tally.example))
-        return decoded
 
     def _told(self, partition: int, offset: int, breach: Breach, example: str) -> TopicIsRubbish:
         message = (

@@ -5,7 +5,7 @@ setting stands says `settings_sources`.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,6 +23,14 @@ from sinks.addresses import address
 def _known_address(dsn: str) -> str:
     address(dsn)
     return dsn
+
+
+def _known_listen(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if listen and not (host and port.isdecimal() and int(port) < 1 << 16):
+        message = "it is host:port, with a port of at most 65535, or empty"
+        raise ValueError(message)
+    return listen
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -206,6 +214,17 @@ class WorkerSettings(Section):
     """Seconds of event time that pass in a second without events; above 1 only where time is simulated."""
 
 
+class TelemetrySettings(Section):
+    """What the worker tells those who watch it."""
+
+    listen: Annotated[str, AfterValidator(_known_listen)] = "127.0.0.1:9464"
+    """`host:port` of `/metrics`, `/healthz` and `/readyz`; port 0: a free one; empty: none. Whoever reaches it can read it."""
+    stuck_after_s: Positive = 300
+    """A stage whose loop has not turned for so long is not healthy, s; longer than a broker or a registry may be away."""
+    log_format: Literal["text", "json"] = "text"
+    """How the log is written: lines for people, or a JSON object a line."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Made without arguments: the defaults."""
 
@@ -221,6 +240,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     worker: WorkerSettings = WorkerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     signals: SignalsSettings = SignalsSettings()
     journeys: tuple[JourneySettings, ...] = tuple(map(JourneySettings.of, DEFAULT_JOURNEYS.journeys))
     """An event without a step of the emitter's belongs to the furthest step that matches it."""

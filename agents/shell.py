@@ -21,7 +21,9 @@ from faust.types import TP
 from agents.checkpoints import Checkpoint, Checkpoints, Reading, Writing
 from agents.inbox import Inbox
 from agents.joining import joined
+from agents.logs import about
 from agents.manifests import Manifest
+from agents.measures import Measures
 from agents.runs import Run
 from agents.stage_thread import StageThread
 from agents.stages import ShellSettings, Work
@@ -113,6 +115,8 @@ class Shell:
         """When the loop last turned: for a health check, which must not trust heartbeats."""
         self.checkpoint_cost_s = 0.0
         """How long the last checkpoint took."""
+        self.measures = Measures()
+        """What the loop has measured, for whoever watches."""
         self._thread, self._second_thread = StageThread(f"stage-{name}"), StageThread(f"ahead-{name}")
         self._lock = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,6 +188,7 @@ class Shell:
         self._positions = {TP(self.topic, partition): position for partition, position in self.work.positions().items()}
         self._sought = dict.fromkeys(self._positions, self._group.seeks)
         self._behind = {}
+        self.ticked_at = self._clock()  # however long that took: it was no standstill
 
     async def _give_up(self, partition: int) -> None:
         await self._thread.do(self.work.give_up, partition)
@@ -229,7 +234,12 @@ class Shell:
             await self._step(found.runs)
         holes = found.holes | await self._lost(now)
         if holes:
-            log.warning("%s: records of %s got lost on the way, and are fetched again", self.name, sorted(holes))
+            log.info(
+                "%s: records of %s got lost on the way, and are fetched again",
+                self.name,
+                sorted(holes),
+                extra=about(stage=self.name),
+            )
             await self._seek(holes)
 
     async def _step(self, runs: list[Run]) -> None:
@@ -240,6 +250,7 @@ class Shell:
         begun = self._clock()
         await asyncio.gather(self._thread.do(self.work.step, runs, quiet), self._prepare())
         ended = self._clock()
+        self.measures.stepped(sum(map(len, runs)), ended - begun)
         if not runs:
             self._step_at = ended + max(IDLE_STEP_S, IDLE_SHARE * (ended - begun))
         # Only of partitions that are still published: a take-over may be waiting for us.
@@ -287,6 +298,7 @@ class Shell:
         kept = await self._thread.do(self._save, partitions)
         ended = self._clock()
         self.checkpoint_cost_s = ended - begun
+        self.measures.kept(ended, self.checkpoint_cost_s)
         self._checkpoint_at = ended + max(self._settings.checkpoint_s, CHECKPOINT_SHARE * self.checkpoint_cost_s)
         await self._group.commit_positions({TP(self.topic, partition): position for partition, position in kept.items()})
         outclaimed = [partition for partition in partitions if self._checkpoints.foreign_claim(partition) is not None]

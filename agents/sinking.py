@@ -20,6 +20,7 @@ from typing import Protocol
 import polars as pl
 import pyarrow as pa
 
+from agents import logs
 from agents.arrow_batches import Batch, Source
 from agents.folding import Progress
 from agents.manifests import Fence, Standing
@@ -176,7 +177,7 @@ class Sinking:
             batch = Batch(message)
         except ValueError as error:  # somebody else writes to our topic: no reason to stand still for ever
             self.unreadable += 1
-            log.error("offset %d of the rows topic is passed by: %s", offset, error)  # noqa: TRY400 - where we are says nothing
+            log.error("offset %d of the rows topic is passed by: %s", offset, error, extra=logs.about(stage="sinks"))  # noqa: TRY400 - where we are says nothing
             return
         about = batch.about
         newest = taken.newest.get(about.source, -1)
@@ -185,7 +186,11 @@ class Sinking:
                 taken.mark(offset, about.source, about.epoch)
         elif about.epoch < newest:
             self.fenced += 1
-            log.warning("rows of %s ignored: written under epoch %d, and %d is the newest", about.source, about.epoch, newest)
+            source = about.source
+            fields = logs.about(stage=source.stage, topic=source.topic, partition=source.partition, epoch=about.epoch)
+            log.warning(
+                "rows of %s ignored: written under epoch %d, and %d is the newest", source, about.epoch, newest, extra=fields
+            )
         else:
             rows = batch.rows()
             taken.begin(offset)

@@ -1,12 +1,13 @@
 """What a stage is: one topic read, one thing done with it; and how a shell drives it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 import polars as pl
 
+from agents.defective_batch import Again
 from agents.runs import Run
 from agents.takeover import Estate, InputsFrom
 from pipeline.decode import Decoded, Records
@@ -16,6 +17,9 @@ S = TypeVar("S", bound=State)
 
 Decode = Callable[[Records], Decoded]
 """Bytes to events: decoding with family, schemas and bounds bound to it."""
+
+Watch = Callable[[Sequence[int], Sequence[int], pl.DataFrame], None]
+"""Partition and offset of each record of a batch, and its REJECTS."""
 
 
 class Fold(Protocol[S]):
@@ -45,6 +49,10 @@ class Stage(Generic[S]):
     topic: str
     fold: Fold[S]
     decode: Decode
+    watch: Watch = field(default=lambda _partitions, _offsets, _rejects: None)
+    """Hears what could not be decoded before anything is folded; may end the process (agents.rubbish_limit)."""
+    again: Again = field(default_factory=Again)
+    """How a batch that it failed over is folded again."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import polars as pl
 
 from agents.checkpoints import Checkpoint, Checkpoints, Reading, Writing
 from agents.log_reader import LogBounds
+from agents.logs import about
 from agents.manifests import Manifest, Standing
 from pipeline.pieces import Piece
 
@@ -108,7 +109,9 @@ class TakeOver:
         self.estate.begin_epoch(partition, epoch)
         self.producer.flush()
         self.checkpoints.forget(partition, history)
-        log.info("%s-%d: taken over, epoch %d, from offset %d", self.inputs.topic, partition, epoch, standing.position + 1)
+        fields = about(topic=self.inputs.topic, partition=partition, epoch=epoch)
+        where, first = f"{self.inputs.topic}-{partition}", standing.position + 1
+        log.info("%s: taken over, epoch %d, from offset %d", where, epoch, first, extra=fields)
         return manifest
 
     def _restore(self, partition: int, best: Manifest | None) -> None:
@@ -118,7 +121,7 @@ class TakeOver:
         position = self._position(partition, best)
         standing = best.standing if best else Standing(position=-1)
         frames = self.checkpoints.load(partition, best) if best else {}
-        self.estate.restore(partition, replace(standing, position=position), frames)
+        self.estate.restore(partition, standing.moved(position), frames)
 
     def _position(self, partition: int, best: Manifest | None) -> int:
         """The last offset applied, if what follows it is on the broker."""
@@ -139,7 +142,14 @@ class TakeOver:
             )
             raise PositionRefused(message)
         following = bounds.first if inputs.inputs_from == "earliest" else bounds.end
-        log.warning("%s: %s; going on from the %s, offset %d", where, trouble, inputs.inputs_from, following)
+        log.warning(
+            "%s: %s; going on from the %s, offset %d",
+            where,
+            trouble,
+            inputs.inputs_from,
+            following,
+            extra=about(topic=inputs.topic, partition=partition),
+        )
         return following - 1
 
 

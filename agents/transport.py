@@ -76,6 +76,10 @@ class RunConsumer(faust_consumer.Consumer):
         """Offset of the next record of each partition that is being fetched, as last heard from its broker."""
         return {tp: end for tp in self._thread.owned if (end := self._thread.ends[tp]) is not None}
 
+    def heard(self, tp: TP) -> tuple[int, float] | None:
+        """Offset of the next record, and how many seconds ago its broker said so; None: not yet. From any thread."""
+        return self._thread.ends.heard(tp)
+
     def caught_up(self, tp: TP, position: int) -> bool:
         """Whether `position`, the last offset applied, is all there is, as the broker said a moment ago.
 
@@ -281,6 +285,7 @@ class Transport(base.Transport):
             "partition.assignment.strategy": "range",  # a join needs the same partition of two topics on one worker
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
+            "enable.partition.eof": True,  # offsets at the end may hold no record: the end of a transaction
             "auto.offset.reset": "error",  # we always say where; if that is gone, the log was cut behind us
             "statistics.interval.ms": 1_000,  # from them we hear where logs end
         }
@@ -294,6 +299,7 @@ RESERVED = frozenset(
         "partition.assignment.strategy",
         "enable.auto.commit",
         "enable.auto.offset.store",
+        "enable.partition.eof",
         "auto.offset.reset",
         "statistics.interval.ms",
     }

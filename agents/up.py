@@ -19,16 +19,19 @@ from typing import Any
 
 from agents import terminal
 from agents.child_process import ChildProcess, ProgramEnded
+from agents.defective_batch import Again
 from agents.directory_checkpoints import newest_watermark_ms
 from agents.embedded_broker import Broker, embedded_broker
 from agents.live_view import LiveView
 from agents.settings import Settings
 from agents.up_folder import folder_of
-from agents.worker import DRAIN_S, assemble, stop_asked
+from agents.worker import DRAIN_S, assemble, stop_asked, told_at
 from pipeline.frames import FATE_NAMES, TABLES
 from pipeline.sessions import SessionsFold
 from sinks.clickhouse import ClickHouse
 
+LOST = Again((), "The broker of `up` ends with this process: the same --seed makes the same events.")
+"""A batch of `up` cannot be folded again."""
 BEGINS_AGO = timedelta(days=7)
 """Simulated time begins so long ago: it must not overtake the wall clock in a demo."""
 STORE = "clickhouse"
@@ -96,6 +99,7 @@ def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) ->
         "clickhouse": {"dsn": f"chdb://{folder / STORE}", "batch_age_s": min(settings.clickhouse.batch_age_s, 1.0)},
         "store": {"events": True},
         "worker": {"time_speed": speed},
+        "telemetry": {} if "listen" in settings.telemetry.model_fields_set else {"listen": ""},
     }
     return settings.model_copy(update={name: getattr(settings, name).model_copy(update=said) for name, said in sections.items()})
 
@@ -104,12 +108,14 @@ async def _run(settings: Settings, broker: Broker, state_dir: Path, wishes: Wish
     begun = time.monotonic()
     goes_on_at = _goes_on_at(settings, state_dir, wishes.speed)
     # Every offset of a new broker begins at 0, and its memory is no place for state: it deletes nothing.
-    assembled = await asyncio.to_thread(assemble, settings, inputs_from="earliest", state_dir=state_dir, downtime_counts=False)
+    assembled = await asyncio.to_thread(
+        assemble, settings, inputs_from="earliest", state_dir=state_dir, downtime_counts=False, again=LOST
+    )
     worker, writer = assembled.worker, assembled.writer
     writer.start()
     folding = worker.folds[SessionsFold.name]
     view = LiveView(settings, folding, writer, speed=wishes.speed, shows=wishes.shows)
-    async with worker.running():
+    async with worker.running(), told_at(settings, assembled):
         feed = _feed(broker, goes_on_at, wishes)
         with view:
             try:

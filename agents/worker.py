@@ -7,7 +7,8 @@ import asyncio
 import logging
 import signal
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka.admin import AdminClient
 
 from agents.app import Connection, Worker, build_app
+from agents.defective_batch import Again
 from agents.defects import EXIT_DATA, end_process
 from agents.refused_rows import RefusedRows
 from agents.registry import RegistryUnavailable, decoder, open_registry
@@ -24,6 +26,7 @@ from agents.settings import Settings
 from agents.stages import Decode, ShellSettings, Stage
 from agents.store_claim import Kind, claim
 from agents.takeover import InputsFrom
+from agents.telemetry import told
 from agents.topics import look_at
 from pipeline.decode import Decoded, Records
 from pipeline.sessions import SessionsFold
@@ -51,7 +54,12 @@ class Assembled:
 
 
 def assemble(
-    settings: Settings, *, inputs_from: InputsFrom | None = None, state_dir: Path | None = None, downtime_counts: bool = True
+    settings: Settings,
+    *,
+    inputs_from: InputsFrom | None = None,
+    state_dir: Path | None = None,
+    downtime_counts: bool = True,
+    again: Again | None = None,
 ) -> Assembled:
     """Put a worker together: tables and topics that are missing are made. Blocks, starts nothing.
 
@@ -60,6 +68,7 @@ def assemble(
         inputs_from: Where to go on when the next record is not on the broker; None: refuse.
         state_dir: Where state is kept, beside a broker that keeps nothing; None: on the broker.
         downtime_counts: Whether event time goes on while nobody runs; not where it is simulated.
+        again: How a batch that it fails over is folded again; None: with `ebbtide replay`.
 
     Raises: MISHAPS of agents.mishaps - no broker, tables of another version, settings that do not fit
     """
@@ -80,8 +89,8 @@ def assemble(
     registry = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic)
     decode = _patient(decoder(registry, fold.family, settings.bounds()))
     stop = partial(end_process, code=EXIT_DATA)
-    limited = Limited(decode, settings.dead_letters.limit(), topic=kafka.clickstream_topic, stop=stop)
-    stage = Stage(fold.name, kafka.clickstream_topic, fold, limited)
+    limited = Limited(settings.dead_letters.limit(), topic=kafka.clickstream_topic, stop=stop)
+    stage = Stage(fold.name, kafka.clickstream_topic, fold, decode, limited, again or Again())
     worker = build_app(
         Connection(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka, state_dir),
         ShellSettings(
@@ -136,15 +145,25 @@ def _patient(decode: Decode) -> Decode:
     return decoded
 
 
-async def work(settings: Settings, *, inputs_from: InputsFrom | None = None) -> None:
-    """Run a worker until SIGINT or SIGTERM; a second signal does not wait for anything."""
-    assembled = assemble(settings, inputs_from=inputs_from)
+async def work(settings: Settings, *, inputs_from: InputsFrom | None = None, again: Again | None = None) -> None:
+    """Run a worker until SIGINT or SIGTERM; a second signal does not wait for anything. `again` as in `assemble`."""
+    assembled = assemble(settings, inputs_from=inputs_from, again=again)
     assembled.writer.start()
     log.info("worker %s reads %s at %s", settings.kafka.prefix, settings.kafka.clickstream_topic, settings.kafka.bootstrap)
-    async with assembled.worker.running():
+    async with assembled.worker.running(), told_at(settings, assembled):
         await stop_asked()
         log.info("stopping: a second signal does not wait")
     await asyncio.to_thread(assembled.writer.close, DRAIN_S)
+
+
+@asynccontextmanager
+async def told_at(settings: Settings, assembled: Assembled) -> AsyncIterator[None]:
+    """Tell those who watch how the worker is, while the block runs."""
+    watched = settings.telemetry
+    with told(
+        watched.listen, assembled.worker, assembled.writer, prefix=settings.kafka.prefix, stuck_after_s=watched.stuck_after_s
+    ):
+        yield
 
 
 async def stop_asked() -> None:

@@ -24,6 +24,16 @@ class State(Protocol):
         """This state after one partition was forgotten."""
         ...
 
+    @property
+    def n_open(self) -> int:
+        """Entities that have not ended."""
+        ...
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory it takes, about."""
+        ...
+
 
 S = TypeVar("S", bound=State)
 

@@ -105,6 +105,11 @@ class KeyedRows:
         """How many rows there are."""
         return sum(run.n_alive for run in self.runs)
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all rows, about: those that were taken out stay until their run is merged."""
+        return sum(int(run.rows.estimated_size()) + run.keys.nbytes + run.alive.nbytes for run in self.runs)
+
     def frame(self) -> pl.DataFrame:
         """All rows, in no order."""
         return pl.concat([self.schema.to_frame(), *(run.living() for run in self.runs)])

@@ -98,6 +98,12 @@ class SessionState:
         """Parts of sessions that have not been told as closed."""
         return sum(len(keys) for keys in self.parts.keys_where(lambda rows: ~rows["is_quiet"].to_numpy()))
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all that is remembered, about."""
+        keyed: list[KeyedRows] = [getattr(self, name) for name in _KEYED]
+        return sum(rows.n_bytes for rows in (*keyed, self.rollups.counts)) + self.ids.n_bytes
+
     def pieces(self, partition: int) -> Iterator[Piece]:
         """All that is remembered of one partition."""
         for name in (*_KEYED, "ids", "rollups"):

@@ -44,6 +44,19 @@ OnRefused = Callable[[Refused, Callable[[], None]], None]
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What is not done yet, and what will never be."""
+
+    rows: int
+    size: int
+    """Bytes."""
+    age_s: float
+    """How long the oldest row has waited; 0: none does."""
+    refused: dict[str, int]
+    """Table -> rows refused since the process began."""
+
+
+@dataclass(frozen=True)
 class _Put:
     rows: pa.Table
     size: int
@@ -108,7 +121,8 @@ class Writer:
         self.buffer_bytes = buffer_bytes
         """Above it `full` is true, and the caller brings no more."""
         self._lanes: dict[str, _Lane] = {}
-        self._waiting_bytes, self._unfinished = 0, 0
+        self._waiting_bytes, self._waiting_rows, self._unfinished = 0, 0, 0
+        self._refused_rows: dict[str, int] = {}
         self._changed = threading.Condition()
         self._closing_at: float | None = None
         self._ended = False
@@ -132,6 +146,7 @@ class Writer:
             lane.waiting.append(put)
             lane.gathered = lane.gathered.added(rows.num_rows, put.size, put.came)
             self._waiting_bytes += put.size
+            self._waiting_rows += rows.num_rows
             self._unfinished += 1
             if len(lane.waiting) == 1 or self._batching.is_full(lane.gathered) != was_full:
                 self._changed.notify()
@@ -140,6 +155,14 @@ class Writer:
     def waiting_bytes(self) -> int:
         """Bytes of what is not done yet."""
         return self._waiting_bytes
+
+    def waiting(self) -> Waiting:
+        """Say what waits."""
+        with self._changed:
+            busy = [lane for lane in self._lanes.values() if lane.busy]
+            came = [(lane.batch.puts if lane.batch else lane.waiting)[0].came for lane in busy]
+            age_s = max(0.0, time.monotonic() - min(came)) if came else 0.0
+            return Waiting(self._waiting_rows, self._waiting_bytes, age_s, dict(self._refused_rows))
 
     @property
     def full(self) -> bool:
@@ -259,20 +282,24 @@ class Writer:
         about = (lane.table if failure.code is not None else "", failure.code)
         if now >= self._said.get(about, float("-inf")) + SAY_AGAIN_S:
             self._said[about] = now
-            log.warning("rows of %s wait, and are tried again: %s. What to do: %s", lane.table, failure, failure.advice)
+            said = {"table": lane.table}
+            log.warning("rows of %s wait, and are tried again: %s. What to do: %s", lane.table, failure, failure.advice, extra=said)
 
     def _went_through(self, lane: _Lane) -> None:
         if lane.failures:
-            log.info("rows of %s are written again, after %d failed attempts", lane.table, lane.failures)
+            log.info(
+                "rows of %s are written again, after %d failed attempts", lane.table, lane.failures, extra={"table": lane.table}
+            )
             lane.failures = 0
             self._said.clear()
 
     def _hand_back(self, table: str, batch: _Batch) -> None:
         for reason, rows in batch.refused.values():
             together = pa.concat_tables(rows)
-            log.error("%d rows of %s are refused: %s", together.num_rows, table, reason)
+            log.error("%d rows of %s are refused: %s", together.num_rows, table, reason, extra={"table": table})
             with self._changed:
                 batch.open += 1
+                self._refused_rows[table] = self._refused_rows.get(table, 0) + together.num_rows
             self._refused(Refused(table, together, reason), lambda: self._settle(batch))
 
     def _settle(self, batch: _Batch) -> None:
@@ -281,6 +308,7 @@ class Writer:
             if batch.open:
                 return
             self._waiting_bytes -= sum(put.size for put in batch.puts)
+            self._waiting_rows -= sum(put.rows.num_rows for put in batch.puts)
         for put in batch.puts:
             put.done()
         with self._changed:

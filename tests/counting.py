@@ -76,6 +76,14 @@ class Counts:
     def without(self, partition):
         return Counts(self.counts.filter(pl.col("partition") != partition), self.serial)
 
+    @property
+    def n_open(self):
+        return int((~self.counts["is_silent"]).sum())
+
+    @property
+    def n_bytes(self):
+        return int(self.counts.estimated_size())
+
 
 @dataclass(frozen=True)
 class CountingFold:

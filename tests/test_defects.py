@@ -1,4 +1,5 @@
 import asyncio
+import json
 import subprocess
 import sys
 
@@ -51,6 +52,20 @@ threading.Event().wait(30)
 )
 def test_it_ends_even_if_nobody_can_be_told(breaks):
     assert ended(f'print("x"); {breaks}; end_process(ValueError("untold"))').returncode == EXIT_DEFECT
+
+
+def test_a_log_for_programs_gets_the_defect_as_one_of_its_lines():
+    done = ended("""
+from agents import logs
+logs.begin(fmt="json")
+error = ValueError("what broke")
+error.add_note("over this batch")
+end_process(error)
+""")
+    assert done.returncode == EXIT_DEFECT
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["level"], line["message"]) == ("CRITICAL", "a defect ends the process: what broke")
+    assert "over this batch" in line["traceback"]
 
 
 def test_work_that_fails_ends_the_process_whatever_it_raises():

@@ -30,7 +30,8 @@ def stop(error):
 
 
 def limited(**limit):
-    return Limited(decode, RubbishLimit(**limit), topic="clicks", stop=stop)
+    judge = Limited(RubbishLimit(**limit), topic="clicks", stop=stop)
+    return lambda records: judge(records.partitions, records.offsets, decode(records).rejects)
 
 
 def batch(values, first=0, partition=0):

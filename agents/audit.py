@@ -1,0 +1,131 @@
+"""`ebbtide audit`: whether every record that was read has a fate, by the newest checkpoints and by the topic itself.
+
+Read = applied + duplicate + rejected + too late, in records. Offsets are more than records where transactions end, were aborted, or a
+topic is compacted: the stage counts those that held nothing as it passes them, and `--recount` reads the topic again to see whether
+that is so. Nothing is changed anywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+
+from agents.books import Books, n_read
+from agents.key_check import QUIET
+from agents.log_reader import LogReader
+from agents.manifests import Manifest
+from agents.replayed_range import newest_manifest
+from agents.settings import Settings
+from agents.topics import look_at
+from pipeline.frames import FATE_NAMES
+from pipeline.sessions import SessionsFold
+
+
+@dataclass(frozen=True)
+class Account:
+    """The books of one partition."""
+
+    stage: str
+    topic: str
+    partition: int
+    position: int
+    """Last offset that the newest checkpoint has applied; -1: none."""
+    fates: Mapping[str, int]
+    books: Books
+    end: int
+    """Offset of the next record on the broker."""
+    recounted: int | None = None
+    """Records that the topic holds of what was read; None: not counted."""
+    wrong: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def read(self) -> int:
+        """Records that have a fate."""
+        return n_read(self.fates)
+
+    @property
+    def unaccounted(self) -> int:
+        """Offsets in no account."""
+        return self.books.unaccounted(self.position, self.fates)
+
+    def as_json(self) -> dict[str, Any]:
+        """It as JSON."""
+        said = {name: value for name, value in asdict(self).items() if name not in {"fates", "books"}}
+        counted = {fate: self.fates.get(fate, 0) for fate in (*FATE_NAMES, "n_late")}
+        return {**said, **asdict(self.books), "read": self.read, **counted, "unaccounted": self.unaccounted}
+
+
+def audit(settings: Settings, *, recount: bool = False) -> list[Account]:
+    """The books of all partitions of the input topic. Raises: MISHAPS of agents.mishaps."""
+    kafka, stage = settings.kafka, SessionsFold.name
+    cluster = look_at(AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=QUIET))
+    reader = LogReader(kafka.bootstrap, kafka.librdkafka)
+    try:
+        return [
+            _account(
+                reader,
+                (stage, kafka.clickstream_topic, partition),
+                newest_manifest(reader, kafka, stage, partition, cluster),
+                cluster.cluster_id,
+                recount=recount,
+            )
+            for partition in range(cluster.partitions.get(kafka.clickstream_topic, 0))
+        ]
+    finally:
+        reader.close()
+
+
+def _account(
+    reader: LogReader, place: tuple[str, str, int], manifest: Manifest | None, cluster_id: str, *, recount: bool
+) -> Account:
+    _, topic, partition = place
+    bounds = reader.bounds(topic, partition)
+    end = reader.end(topic, partition, bounds.end)
+    if manifest is None:
+        return Account(*place, -1, {}, Books(0), end, notes=("no stage has read it yet",))
+    standing = manifest.standing
+    books = standing.books or Books(began=standing.position + 1 - n_read(standing.fates))
+    account = Account(*place, standing.position, standing.fates, books, end)
+    wrong, notes, recounted = [], [], None
+    if account.unaccounted > 0:
+        wrong.append(f"{account.unaccounted} records were read and are in no account")
+    if account.unaccounted < 0:
+        wrong.append(f"{-account.unaccounted} records are in two accounts")
+    if manifest.cluster_id != cluster_id:
+        notes.append(f"its offsets are those of cluster {manifest.cluster_id!r}, and this is {cluster_id!r}")
+    elif standing.position >= end:
+        wrong.append(
+            f"the log ends before offset {end}, and the checkpoint has read up to {standing.position}: the topic was made anew"
+        )
+    elif recount:
+        recounted, missing, told = _recounted(reader, account, bounds.first)
+        notes += told
+        wrong += missing
+    return Account(*place, standing.position, standing.fates, books, end, recounted, tuple(wrong), (*notes, *_explained(books)))
+
+
+def _explained(books: Books) -> list[str]:
+    told = []
+    if books.n_absent:
+        told.append(f"{books.n_absent} offsets held no record: ends of transactions, aborted or compacted records")
+    if books.n_skipped:
+        told.append(f"{books.n_skipped} offsets were passed by on order (--inputs-from)")
+    return told
+
+
+def _recounted(reader: LogReader, account: Account, first: int) -> tuple[int | None, list[str], list[str]]:
+    """Records on the topic, what is wrong with that, and what is to be known of it."""
+    if account.books.n_skipped:
+        return None, [], ["not recounted: offsets were passed by on order"]
+    begin = max(first, account.books.began)
+    found = 0
+    for _ in reader.read(account.topic, account.partition, begin, account.position):
+        found += 1
+    too_many = found - account.read
+    notes = []
+    if too_many < 0:
+        gone = begin - account.books.began
+        notes.append(f"{-too_many} records that were read are not on the topic any more (it begins {gone} offsets later now)")
+    return found, [f"{too_many} records of the topic have no fate"] if too_many > 0 else [], notes

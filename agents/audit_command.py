@@ -1,0 +1,36 @@
+"""`ebbtide audit`, as people and programs meet it."""
+
+from agents import terminal
+from agents.audit import Account, audit
+from agents.settings import Settings
+from pipeline.frames import FATE_NAMES
+
+COLUMNS = ("partition", "from", "to", "read", *FATE_NAMES, "no record", "on the topic", "no account", "lag")
+
+
+def run(settings: Settings, *, recount: bool, as_json: bool) -> bool:
+    """Show the books; whether they balance."""
+    accounts = audit(settings, recount=recount)
+    balances = not any(account.wrong for account in accounts)
+    if as_json:
+        terminal.say_json({"ok": balances, "accounts": [account.as_json() for account in accounts]})
+        return balances
+    console = terminal.told()
+    if not accounts:
+        console.print(f"there is no topic {settings.kafka.clickstream_topic} yet")
+        return True
+    numbers = range(1, len(COLUMNS))
+    console.print(terminal.table(COLUMNS, map(_row, accounts), title=f"stage {accounts[0].stage}", numbers=numbers))
+    for account in accounts:
+        for line in (*account.wrong, *account.notes):
+            console.print(f"{account.topic}-{account.partition}: {line}", markup=False)
+    console.print("the books balance" if balances else "[bold red]the books do not balance[/bold red]")
+    return balances
+
+
+def _row(account: Account) -> tuple[object, ...]:
+    fates = (account.fates.get(fate, 0) for fate in FATE_NAMES)
+    lag = max(0, account.end - account.position - 1)
+    place = f"{account.topic}-{account.partition}"
+    counted = (account.books.n_absent, account.recounted, account.unaccounted, lag)
+    return (place, account.books.began, account.position, account.read, *fates, *counted)
