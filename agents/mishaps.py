@@ -16,6 +16,7 @@ from agents.store_claim import StoreClaimed
 from agents.topics import TopicsUnfit
 from agents.up_folder import DataDirInUse
 from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
+from sinks.http_front import PortTaken
 from sinks.migrate import MigrationRefused
 
 _NO_ANSWER = re.compile(r"Max retries exceeded.*\[Errno -?\d+\] ([^\"')]+)")
@@ -29,6 +30,7 @@ MISHAPS = (
     ReadRefused,
     WriteFailed,
     MigrationRefused,
+    PortTaken,
     ClickHouseError,
     KafkaException,
     TopicsUnfit,
