@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from sinks.addresses import address
 from sinks.http_answers import Answers, Engine
-from sinks.http_front import OPEN_AT_MOST, HttpFront
+from sinks.http_front import OPEN_AT_MOST, HttpFront, PortTaken, offered
 from sinks.reader import Reader
 from tests.stores import rows_of, store_at
 from tests.test_reader import REACHES, READS, WRITES
@@ -319,6 +319,5 @@ def outcome(front, sql):
 
 
 def test_a_port_that_is_taken_is_told(stored, front):
-    taken = HttpFront(Answers(Engine(address(stored.dsn).path), stored.database), front.port)
-    with pytest.raises(OSError, match="in use"):
-        taken.start()
+    with pytest.raises(PortTaken, match=f"port {front.port} .*in use"), offered(stored.dsn, stored.database, front.port):
+        pass
