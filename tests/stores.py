@@ -117,6 +117,12 @@ def store_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
+def embedded_store(store_dsn: str) -> Iterator[Store]:
+    """As `store`, for tests that call `store` whatever there is."""
+    yield from store_at(store_dsn)
+
+
+@pytest.fixture
 def store(store_dsn: str) -> Iterator[Store]:
     """An embedded database with all tables."""
     yield from store_at(store_dsn)
