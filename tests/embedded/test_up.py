@@ -11,9 +11,14 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import closing, suppress
 
+import clickhouse_connect
 import pyte
 import pytest
+from clickhouse_connect.driver.exceptions import Error
+
+from agents.embedded_broker import free_port
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("up")]
 
@@ -100,6 +105,17 @@ def test_a_session_and_an_abandonment_are_on_the_screen_within_a_minute():
         terminal.close()
 
 
+def sessions_over_http(running, port):
+    """How many sessions a BI tool finds, as soon as there are any."""
+    while running.poll() is None:
+        with suppress(OSError, Error), closing(clickhouse_connect.get_client(host="127.0.0.1", port=port)) as client:
+            found = client.query("SELECT count() FROM sessions_now").result_rows[0][0]
+            if found:
+                return found
+        time.sleep(0.2)
+    return 0
+
+
 def test_a_program_gets_one_line_of_json(tmp_path):
     command = [
         *COMMAND,
@@ -112,10 +128,15 @@ def test_a_program_gets_one_line_of_json(tmp_path):
         str(tmp_path / "data"),
         "--picture",
         str(tmp_path / "up.svg"),
+        "--http-port",
+        str(port := free_port()),
     ]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=150, check=False)
-    assert done.returncode == 0, done.stderr
-    (line,) = done.stdout.splitlines()
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        read = sessions_over_http(running, port)
+        out, err = running.communicate(timeout=150)
+    assert running.returncode == 0, err
+    assert read > 0, "a BI tool finds sessions while it runs"
+    (line,) = out.splitlines()
     summary = json.loads(line)
     assert set(summary["tables"]) == {"sessions", "steps", "signals", "outcomes", "identities", "rollups", "dead_letters", "events"}
     assert summary["tables"]["sessions"] > 0
