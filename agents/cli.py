@@ -74,6 +74,12 @@ def up(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the simulated shop; else another one every time.")] = None,
     picture: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw the last view into a file.")] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, metavar="PORT", help="Let BI tools read the tables, as from ClickHouse: 8123. On this machine only."
+        ),
+    ] = None,
     as_json: Json = False,
     settings: SettingsFile = None,
 ) -> None:
@@ -87,7 +93,7 @@ def up(
     from agents.up import up as run_everything
 
     told = load(settings)
-    wishes = Wishes(speed, None if for_ is None else seconds(for_), data_dir, seed, picture, shows=not as_json)
+    wishes = Wishes(speed, None if for_ is None else seconds(for_), data_dir, seed, picture, shows=not as_json, http_port=http_port)
     logs.begin(quiet=True)
     summary = run_everything(told, wishes)
     if as_json:

@@ -19,6 +19,7 @@ from agents.telemetry import TelemetryUnavailable
 from agents.topics import TopicsUnfit
 from agents.up_folder import DataDirInUse
 from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
+from sinks.http_front import PortTaken
 from sinks.migrate import MigrationRefused
 
 _NO_ANSWER = re.compile(r"Max retries exceeded.*\[Errno -?\d+\] ([^\"')]+)")
@@ -32,6 +33,7 @@ MISHAPS = (
     ReadRefused,
     WriteFailed,
     MigrationRefused,
+    PortTaken,
     ClickHouseError,
     KafkaException,
     TopicsUnfit,

@@ -29,6 +29,7 @@ from agents.worker import DRAIN_S, assemble, stop_asked, told_at
 from pipeline.frames import FATE_NAMES, TABLES
 from pipeline.sessions import SessionsFold
 from sinks.clickhouse import ClickHouse
+from sinks.http_front import LOOPBACK, offered
 
 LOST = Again((), "The broker of `up` ends with this process: the same --seed makes the same events.")
 """A batch of `up` cannot be folded again."""
@@ -60,6 +61,8 @@ class Wishes:
     """Where to draw the last view, as SVG."""
     shows: bool = True
     """Whether there is a view."""
+    http_port: int | None = None
+    """Port of loopback at which BI tools may read the tables; None: nowhere."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ class Summary:
 def up(settings: Settings, wishes: Wishes) -> Summary:
     """Run everything until it is time to stop."""
     with folder_of(wishes.data_dir) as folder, embedded_broker() as broker:
-        return asyncio.run(_run(_embedded(settings, broker, folder, wishes.speed), broker, folder / STATE, wishes))
+        embedded = _embedded(settings, broker, folder, wishes.speed)
+        with offered(embedded.clickhouse.dsn, embedded.clickhouse.database, wishes.http_port):
+            return asyncio.run(_run(embedded, broker, folder / STATE, wishes))
 
 
 def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) -> Settings:
@@ -115,6 +120,8 @@ async def _run(settings: Settings, broker: Broker, state_dir: Path, wishes: Wish
     writer.start()
     folding = worker.folds[SessionsFold.name]
     view = LiveView(settings, folding, writer, speed=wishes.speed, shows=wishes.shows)
+    if wishes.http_port is not None:
+        view.note = f"Ctrl-C stops; BI tools read http://{LOOPBACK}:{wishes.http_port}, database {settings.clickhouse.database}"
     async with worker.running(), told_at(settings, assembled):
         feed = _feed(broker, goes_on_at, wishes)
         with view:

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
@@ -24,7 +23,7 @@ from agents.registry import RegistryUnavailable, decoder, open_registry
 from agents.rubbish_limit import Limited
 from agents.settings import Settings
 from agents.stages import Decode, ShellSettings, Stage
-from agents.store_claim import Kind, claim
+from agents.store_claim import ClaimedStore, claim_for_worker
 from agents.takeover import InputsFrom
 from agents.telemetry import told
 from agents.topics import look_at
@@ -33,7 +32,6 @@ from pipeline.sessions import SessionsFold
 from sinks.batching import Batching
 from sinks.clickhouse import ClickHouse, connect
 from sinks.failures import failure
-from sinks.migrate import apply
 from sinks.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -74,11 +72,11 @@ def assemble(
     """
     kafka = settings.kafka
     cluster = look_at(AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=log))
-    _prepare_store(settings, f"{cluster.cluster_id}/{kafka.prefix}")
+    name, store = f"{cluster.cluster_id}/{kafka.prefix}", settings.clickhouse
+    is_claimed = _claimed(settings, name)
     refused = RefusedRows()
-    store = settings.clickhouse
     writer = Writer(
-        partial(ClickHouse, store.dsn, store.database),
+        lambda: ClaimedStore(ClickHouse(store.dsn, store.database), name, is_claimed=is_claimed),
         refused=refused,
         defect=end_process,
         batching=Batching(rows=store.batch_rows, size=store.batch_bytes, age_s=store.batch_age_s),
@@ -108,24 +106,22 @@ def assemble(
     return Assembled(worker, writer)
 
 
-def _prepare_store(settings: Settings, name: str) -> None:
-    """Make the tables, and say who writes them. A server that does not answer is no reason not to start: rows wait for it in Kafka."""
+def _claimed(settings: Settings, name: str) -> bool:
+    """Make the tables, and say who writes them. A server that is away or full is no reason not to start: rows wait for it in Kafka."""
     store = settings.clickhouse
     try:
         client = connect(store.dsn)
         try:
-            for migration in apply(client, store.database):
-                log.info("migration %s applied to database %s", migration, store.database)
-            claim(client, store.database, Kind.WORKER, name)
+            claim_for_worker(client, store.database, name)
         finally:
             client.close()
     except (ClickHouseError, OSError) as error:
         told = failure(error)
-        if told.code is not None:
+        if not told.retryable:
             raise
-        log.warning(
-            "ClickHouse does not answer (%s); rows wait in Kafka. Its tables are made by `ebbtide migrate` or the next start", told
-        )
+        log.warning("ClickHouse is not to be had now (%s); rows wait in Kafka, and its tables are made when it is", told)
+        return False
+    return True
 
 
 def _patient(decode: Decode) -> Decode:

@@ -40,6 +40,16 @@ class WriteFailed(RuntimeError):
         return self.cure == Cure.WAITING
 
     @property
+    def may_be_rows(self) -> bool:
+        """Whether it may be about the rows after all: an error that we do not know, and that neither passes nor is surely about something else."""
+        return self.cure == Cure.REPAIR and self.code is not None and self.code not in _NEVER_ROWS
+
+    @property
+    def fewer_may_pass(self) -> bool:
+        """Whether a part of the rows may be taken where all of them are not."""
+        return self.may_be_rows or self.code in _TOO_MUCH or _TOO_LARGE_FOR_HTTP in str(self)
+
+    @property
     def advice(self) -> str:
         """What a person can do about it."""
         if self.code is None and self.cure != Cure.WAITING:
@@ -124,19 +134,42 @@ _PASSING = {
 
 _REFUSALS = {
     6: "CANNOT_PARSE_TEXT",
+    25: "CANNOT_PARSE_ESCAPE_SEQUENCE",
+    26: "CANNOT_PARSE_QUOTED_STRING",
     27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
+    38: "CANNOT_PARSE_DATE",
     41: "CANNOT_PARSE_DATETIME",
     69: "ARGUMENT_OUT_OF_BOUND",
     70: "CANNOT_CONVERT_TYPE",
     72: "CANNOT_PARSE_NUMBER",
     117: "INCORRECT_DATA",
+    128: "TOO_LARGE_ARRAY_SIZE",
+    130: "CANNOT_READ_ARRAY_FROM_TEXT",
     131: "TOO_LARGE_STRING_SIZE",
+    153: "ILLEGAL_DIVISION",
     321: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",
     349: "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",
+    376: "CANNOT_PARSE_UUID",
+    395: "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO",
     407: "DECIMAL_OVERFLOW",
+    441: "CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING",
+    467: "CANNOT_PARSE_BOOL",
     469: "VIOLATED_CONSTRAINT",
+    632: "UNEXPECTED_DATA_AFTER_PARSED_VALUE",
+    675: "CANNOT_PARSE_IPV4",
+    676: "CANNOT_PARSE_IPV6",
+    691: "UNKNOWN_ELEMENT_OF_ENUM",
 }
 """Errors about what stands in the rows. What is about the table, the server or us is none of theirs: rows would be given up for it."""
+
+_NEVER_ROWS = {16, 60, 73, 81, 115, 164, 192, 193, 194, 291, 452, 497, 516}
+"""Errors about tables, users and settings, for which nobody need look at single rows."""
+
+_TOO_MUCH = {173, 241, 307, 778, 1020}
+"""Errors of a server that is short of memory, or takes only so much at once."""
+
+_TOO_LARGE_FOR_HTTP = "HTTP status 413"
+"""A gateway before the server takes no body of this size; it knows no codes."""
 
 _MIGRATE = "run `ebbtide migrate`: the tables are not those of this version"
 _IT_PASSES = "it passes by itself; look at the server if it lasts"

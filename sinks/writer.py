@@ -1,7 +1,8 @@
 """The thread that writes: it owns one client of ClickHouse, gathers rows by table, and never makes anybody wait.
 
 What does not pass is tried again for ever, table by table, so that one that is broken holds up no other. Rows that ClickHouse
-refuses are searched for by halves and handed back; the others are written.
+refuses are searched for by halves and handed back; the others are written. An error that we do not know is first taken for one that somebody
+mends; when it stays with one row, and the table takes another one at the same time, it is about that row.
 
 **Delivery:** at least once, in the order of each table; effectively once, for a row replaces the one of its id and version. `done` is
 called when all rows of that `put` are in ClickHouse, or refused and safe elsewhere. What is not done when the process ends was not
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SAY_AGAIN_S = 30.0
 """A failure that lasts is told of so often."""
+FEWER_AFTER = 3
+"""Failures in a row before fewer rows are tried at once."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,13 @@ class _Batch:
     open: int = 1
     """The writing, and refused rows that are not safe yet."""
 
+    def halve(self) -> None:
+        """Write what is next in two parts."""
+        assert self.parts, "nothing is left to be written"
+        token, rows = self.parts.popleft()
+        half = rows.num_rows // 2
+        self.parts.extendleft(((f"{token}b", rows.slice(half)), (f"{token}a", rows.slice(0, half))))
+
     def refuse(self, rows: pa.Table, reason: str, code: int | None = None) -> None:
         """Note rows that are not taken."""
         alike = (reason if code is None else code, str(rows.schema.remove_metadata()))  # an engine's reason names the row
@@ -92,6 +102,8 @@ class _Lane:
     batch: _Batch | None = None
     failures: int = 0
     not_before: float = 0.0
+    taken: pa.Table | None = None
+    """One row that the table took: written again it changes nothing, and shows whether the table takes rows at all."""
 
     @property
     def busy(self) -> bool:
@@ -237,17 +249,19 @@ class Writer:
             try:
                 sink.write(lane.table, rows, token=token)
             except WriteFailed as failure:
-                if failure.cure != Cure.REFUSAL:
+                if failure.cure != Cure.REFUSAL and not self._is_about(sink, lane, rows, failure):
                     self._put_off(lane, failure)
+                    if failure.fewer_may_pass and lane.failures >= FEWER_AFTER and rows.num_rows > 1:
+                        batch.halve()
                     return
-                batch.parts.popleft()
                 if rows.num_rows == 1:
+                    batch.parts.popleft()
                     batch.refuse(rows, str(failure), failure.code)
                 else:
-                    half = rows.num_rows // 2
-                    batch.parts.extendleft(((f"{token}b", rows.slice(half)), (f"{token}a", rows.slice(0, half))))
+                    batch.halve()
             else:
                 batch.parts.popleft()
+                lane.taken = rows.take([0])
             self._went_through(lane)
         lane.batch = None
         self._hand_back(lane.table, batch)
@@ -269,6 +283,17 @@ class Writer:
                 taken.append(good)
         # Rows that came without a column get null there, which is the same to ClickHouse.
         return deque([(uuid.uuid4().hex, pa.concat_tables(taken, promote_options="default"))] if taken else [])
+
+    @staticmethod
+    def _is_about(sink: Sink, lane: _Lane, rows: pa.Table, failure: WriteFailed) -> bool:
+        """Whether an error that we do not know is about this row: it stays, while the table takes another one."""
+        if rows.num_rows != 1 or lane.taken is None or not failure.may_be_rows or lane.failures < FEWER_AFTER:
+            return False
+        try:
+            sink.write(lane.table, lane.taken, token=uuid.uuid4().hex)
+        except WriteFailed:
+            return False
+        return True
 
     def _put_off(self, lane: _Lane, failure: WriteFailed) -> None:
         """Try again later: this table, or all if nobody answered."""

@@ -3,6 +3,7 @@
 A process has one engine path at a time, so all tests of a process share one folder. A test that needs another one starts a process.
 """
 
+import os
 import sys
 import time
 import uuid
@@ -23,7 +24,7 @@ from sinks.clickhouse import ClickHouse, connect
 from sinks.columns import ALWAYS_THERE
 from sinks.migrate import apply
 
-FRONT = Path(__file__).with_name("clickhouse_front.py")
+HOUSE = Path(__file__).parents[1]
 START_TIMEOUT_S = 60.0
 EMPTY: dict[Any, Any] = {pl.String: "", pl.List: [], pl.Binary: b"", pl.UInt8: 0, pl.UInt32: 0}
 SOME_TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -73,7 +74,8 @@ class Front:
 
     def start(self) -> None:
         """Start it, or start it again on the same folder and port."""
-        self._process = ChildProcess([sys.executable, str(FRONT), str(self._port), str(self._folder)])
+        command = [sys.executable, "-m", "tests.clickhouse_front", str(self._port), str(self._folder)]
+        self._process = ChildProcess(command, env={**os.environ, "PYTHONPATH": str(HOUSE)})
         until = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
@@ -112,6 +114,12 @@ def store_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     client = connect(dsn)
     yield dsn
     client.close()
+
+
+@pytest.fixture
+def embedded_store(store_dsn: str) -> Iterator[Store]:
+    """As `store`, for tests that call `store` whatever there is."""
+    yield from store_at(store_dsn)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from sinks.addresses import Embedded, Server, address
 from sinks.clickhouse import ClickHouse, connect
-from sinks.failures import _PASSING, _REFUSALS, Cure, StoreBusy, WriteFailed
+from sinks.failures import _PASSING, _REFUSALS, Cure, StoreBusy, WriteFailed, failure
 from tests.stores import rows_of
 
 HOLDS = """
@@ -117,6 +117,32 @@ def test_a_client_is_for_one_thread(store):
         thread.start()
         thread.join()
     assert raised == ["a client of ClickHouse is for one thread"]
+
+
+def test_a_client_of_the_engine_that_is_kept_answers_with_what_a_failed_query_left_over(store):
+    """Why ours is thrown away after every error. If this fails, the engine or its client has been mended."""
+    client = connect(store.dsn)
+    try:
+        with pytest.raises(DatabaseError):
+            client.query("SELECT toUInt64(number) AS x, toUInt8(throwIf(number = 900000)) AS y FROM numbers(1000000)")
+        assert client.query("SELECT toUInt64(7) AS x, toUInt8(1) AS y").result_rows != [(7, 1)]
+    finally:
+        client.close()
+
+
+def test_a_write_that_failed_leaves_nothing_to_the_next_query(store):
+    store.command("ALTER TABLE sessions ADD CONSTRAINT no_sevens CHECK session_id != '7'")
+    with store.open() as opened:
+        with pytest.raises(WriteFailed) as failed:
+            opened.write("sessions", rows_of("sessions", {"session_id": "7"}), token="t")
+        assert failed.value.code == 469
+        assert opened.query("SELECT toUInt64(7) AS x, toUInt8(1) AS y").rows() == [(7, 1)]
+
+
+@pytest.mark.parametrize("status", [500, 502, 413, 429])
+def test_what_a_gateway_says_in_the_place_of_a_server_passes(status):
+    failed = failure(DatabaseError(f"HTTP driver received HTTP status {status}"))
+    assert (failed.code, failed.cure, failed.fewer_may_pass) == (None, Cure.WAITING, status == 413)
 
 
 def test_after_a_query_that_failed_half_way_the_next_one_is_right(store):

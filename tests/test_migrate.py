@@ -15,6 +15,12 @@ from tests.stores import rows_of
 AT = "2026-03-01 12:00:00"
 
 
+@pytest.fixture(name="store", params=["embedded_store", "server_store"])
+def tables_here_and_there(request):
+    """The engine in this process, and behind HTTP."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def client(store):
     with store.open() as opened:

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from sinks.failures import ReadRefused
-from sinks.reader import Reader, refuse_more_than_reading
+from sinks.reader import Reader
+from sinks.statements import refuse_more_than_reading
 from tests.stores import SOME_TIME, rows_of, store_at
 
 SECRET = "a secret"

@@ -258,6 +258,61 @@ def test_a_put_with_refused_rows_is_done_when_they_are_safe_elsewhere(desk):
     assert sink.now("dead_letters").height == 1
 
 
+class Strange(MemorySink):
+    """Fails with an error that nobody knows, on some rows or all."""
+
+    def __init__(self, is_strange):
+        super().__init__()
+        self.is_strange = is_strange
+
+    def write(self, table, rows, *, token):
+        if any(self.is_strange(one) for one in rows["session_id"].to_pylist()):
+            raise WriteFailed("bad arguments", code=36)
+        super().write(table, rows, token=token)
+
+
+def test_an_unknown_error_that_stays_with_one_row_is_about_that_row(desk):
+    sink = Strange(lambda one: one == "13")
+    at = desk(lambda: sink)
+    at.put("sessions", sessions(*range(20)), 0)
+    at.put("sessions", sessions(*range(20, 30)), 1)
+    at.wait(2)
+    assert sink.now("sessions").height == 29
+    assert [what.rows["session_id"].to_pylist() for what in at.refused] == [["13"]]
+
+
+def test_an_unknown_error_of_the_table_costs_no_row(desk):
+    is_broken = threading.Event()
+    sink = Strange(lambda _one: is_broken.is_set())
+    at = desk(lambda: sink)
+    at.put("sessions", sessions(1), 0)
+    at.wait(1)
+    is_broken.set()
+    at.put("sessions", sessions(*range(2, 6)), 1)
+    time.sleep(0.3)
+    assert (at.done, at.refused) == ([0], [])
+
+    is_broken.clear()
+    at.wait(2)
+    assert at.refused == []
+    assert sink.now("sessions").height == 5
+
+
+def test_a_batch_that_is_too_much_for_a_server_is_written_in_parts(desk):
+    class Small(MemorySink):
+        def write(self, table, rows, *, token):
+            if rows.num_rows > 10:
+                raise WriteFailed("memory limit exceeded", code=241)
+            super().write(table, rows, token=token)
+
+    sink = Small()
+    at = desk(lambda: sink)
+    at.put("sessions", sessions(*range(100)), 0)
+    at.wait(1)
+    assert at.refused == []
+    assert sink.now("sessions").height == 100
+
+
 def test_closing_writes_what_waits_however_young_it_is(desk):
     sink = MemorySink()
     at = desk(lambda: sink, batching=Batching(age_s=3_600.0))

@@ -11,10 +11,14 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import closing, suppress
 
+import clickhouse_connect
 import pyte
 import pytest
+from clickhouse_connect.driver.exceptions import Error
 
+from agents.embedded_broker import free_port
 from agents.manifests import Manifest
 from agents.up_folder import folder_of
 
@@ -110,19 +114,42 @@ def ran(*options):
     """It to its end, as a program runs it."""
     done = subprocess.run([*COMMAND, *options], env=ENVIRONMENT, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
-    return done
+    return done.stdout
+
+
+def sessions_over_http(running, port):
+    """How many sessions a BI tool finds, as soon as there are any."""
+    while running.poll() is None:
+        with suppress(OSError, Error), closing(clickhouse_connect.get_client(host="127.0.0.1", port=port)) as client:
+            found = client.query("SELECT count() FROM sessions_now").result_rows[0][0]
+            if found:
+                return found
+        time.sleep(0.2)
+    return 0
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A folder with what is left of a first run, and what that said."""
+    """A folder with what is left of a first run, what that said, and how many sessions a BI tool found meanwhile."""
     folder = tmp_path_factory.mktemp("up")
-    return folder, ran(*FOR, "--data-dir", str(folder / "data"), "--picture", str(folder / "up.svg"))
+    port = free_port()
+    options = ("--data-dir", str(folder / "data"), "--picture", str(folder / "up.svg"), "--http-port", str(port))
+    with subprocess.Popen(
+        [*COMMAND, *FOR, *options], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        read = sessions_over_http(running, port)
+        out, err = running.communicate(timeout=150)
+    assert running.returncode == 0, err
+    return folder, out, read
+
+
+def test_bi_tools_read_while_it_runs(kept):
+    assert kept[2] > 0
 
 
 def test_a_program_gets_one_line_of_json(kept):
-    folder, done = kept
-    (line,) = done.stdout.splitlines()
+    folder, out, _ = kept
+    (line,) = out.splitlines()
     summary = json.loads(line)
     assert set(summary["tables"]) == {"sessions", "steps", "signals", "outcomes", "identities", "rollups", "dead_letters", "events"}
     assert summary["tables"]["sessions"] > 0
@@ -153,10 +180,10 @@ def standings(folder):
 
 def test_the_next_one_goes_on_where_this_one_stopped(kept):
     """Another broker, whose offsets begin at 0; the state, the time and the tables of the one before. The same seed is no repetition."""
-    folder, done = kept
-    first, before = json.loads(done.stdout), standings(folder / "data")
+    folder, out, _ = kept
+    first, before = json.loads(out), standings(folder / "data")
 
-    second = json.loads(ran(*FOR, "--data-dir", str(folder / "data")).stdout)
+    second = json.loads(ran(*FOR, "--data-dir", str(folder / "data")))
 
     after = standings(folder / "data")
     assert second["fates"]["applied"] > first["fates"]["applied"]  # it counts on
