@@ -41,11 +41,6 @@ class _Run:
         return cls.as_they_are(rows if rows[key].is_sorted() else rows.sort(key), key, serial).owned()
 
     @classmethod
-    def read(cls, rows: pl.DataFrame, key: str, serial: int) -> "_Run":
-        """Rows that share no memory with others."""
-        return cls.as_they_are(rows if rows[key].is_sorted() else rows.sort(key), key, serial)
-
-    @classmethod
     def joined(cls, runs: Sequence["_Run"], key: str, serial: int) -> "_Run":
         """The living rows of several runs: their keys say the order, and every row is copied once."""
         places = [np.flatnonzero(run.alive) for run in runs]
@@ -181,17 +176,27 @@ class KeyedRows:
             yield from run.pieces(partition)
 
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "KeyedRows":
-        """These as well, from pieces. Merging can wait until rows are put."""
+        """These as well, from pieces, each run as it was. Merging can wait until rows are put."""
         columns = [pl.col(name).cast(dtype) for name, dtype in self.schema.items()]
-        added = [_Run.read(rows.select(columns), self.key, serial) for serial, rows in enumerate(living(frames), self.next_serial)]
+        added = []
+        for serial, (rows, alive) in enumerate(_runs(frames), self.next_serial):
+            assert rows[self.key].is_sorted(), f"rows are kept in the order of {self.key}"
+            run = _Run.as_they_are(rows.select(columns), self.key, serial)
+            added.append(run.without(np.flatnonzero(~alive)))
         return replace(self, runs=(*self.runs, *added), next_serial=self.next_serial + len(added))
 
 
-def living(frames: Mapping[str, pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The living rows of each run that the pieces hold. They share no memory with what is dead."""
-    alive = {name.partition(".")[0]: bits["bits"].to_numpy() for name, bits in frames.items() if f".{_ALIVE}." in name}
+def living(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame | None:
+    """The living rows of all runs that the pieces hold; None: there are no pieces."""
+    rows = [rows.filter(pl.Series(alive)) for rows, alive in _runs(frames)]
+    return pl.concat(rows) if rows else None
+
+
+def _runs(frames: Mapping[str, pl.DataFrame]) -> Iterator[tuple[pl.DataFrame, Mask]]:
+    """The rows of each run, and which of them are alive."""
+    masks = {name.partition(".")[0]: bits["bits"].to_numpy() for name, bits in frames.items() if f".{_ALIVE}." in name}
     for name, rows in frames.items():
-        if name in alive:
-            yield owned(rows.filter(pl.Series(np.unpackbits(alive[name], count=rows.height).astype(bool))))
-        elif "." not in name:
-            yield rows
+        if "." not in name:
+            bits = masks.get(name)
+            alive = np.ones(rows.height, bool) if bits is None else np.unpackbits(bits, count=rows.height).astype(bool)
+            yield rows, alive

@@ -85,8 +85,8 @@ class Rollups:
 
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "Rollups":
         """These as well, from pieces."""
-        rows = {str(place): _keyed(rows) for place, rows in enumerate(living(frames))}
-        return replace(self, counts=self.counts.restored(rows))
+        counts = living(frames)
+        return self if counts is None else replace(self, counts=self.counts.put(_keyed(counts)))
 
 
 def _keyed(counts: pl.DataFrame) -> pl.DataFrame:
