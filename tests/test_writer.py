@@ -199,7 +199,7 @@ def test_putting_never_waits_and_says_when_it_is_enough(desk):
 
 def test_rows_that_are_refused_are_found_handed_back_and_the_others_written(desk):
     sink = MemorySink(refuses=lambda row: row["session_id"] in {"13", "14", "77"})
-    at = desk(lambda: sink)
+    at = desk(lambda: sink, batching=Batching(rows=100, size=1 << 20, age_s=60.0))  # one batch, however slow the machine
     for n in range(10):
         at.put("sessions", sessions(*range(10 * n, 10 * n + 10)), n)
     at.wait(10)
