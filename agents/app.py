@@ -189,7 +189,7 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
     build_transport(app, kafka.bootstrap, positions, kafka.librdkafka)
     group, reader = FaustGroup(app), LogReader(kafka.bootstrap, kafka.librdkafka)
     rows, letters = topics.rows(kafka.prefix), topics.dead_letters(kafka.prefix)
-    outputs = Outputs(rows, cluster.partitions[rows], LetterBox(letters, cluster.partitions[letters]))
+    outputs = Outputs(rows, cluster.partitions[rows], reader, LetterBox(letters, cluster.partitions[letters]))
 
     def add(name: str, topic: str, producer: Producer, work: Work, its_own: ShellSettings) -> None:
         used = {topic, rows, *topics.state(kafka.prefix, name)}
@@ -210,7 +210,7 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
             Producer(kafka.bootstrap, kafka.librdkafka),
             QuietTime(speed=settings.time_speed, downtime_counts=settings.downtime_counts),
         )
-        folding = Folding(stage, producer, outputs, cluster.cluster_id, quiet)
+        folding = Folding(stage, producer, outputs, cluster_id=cluster.cluster_id, quiet=quiet)
         add(stage.name, stage.topic, producer, folding, settings)
         folds[stage.name] = folding
     sink = None

@@ -6,6 +6,7 @@ A step: decode -> fold -> stamp -> emit; what comes next is decoded meanwhile (d
 whatever keeps the newest version of a row.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,21 +15,27 @@ from typing import Any
 
 import polars as pl
 
+from agents import logs
 from agents.arrow_batches import About, Source, marker, messages
 from agents.books import Books, n_read
+from agents.checkpoints import Reading
 from agents.dead_letter_topic import LetterBox, Posting
 from agents.dead_letters import dead_letters, with_bytes
 from agents.decoding import Decoding, as_records, places
 from agents.defective_batch import described
 from agents.manifests import Standing
+from agents.producer import Sent
 from agents.quiet_time import QuietTime
 from agents.runs import Run
+from agents.settling import Said, taken_back
 from agents.stages import Stage
 from agents.versions import VersionClock
 from pipeline.decode import Records
 from pipeline.frames import DEAD_LETTERS, TABLES
 from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class Outputs:
 
     topic: str
     partitions: int
+    reader: Reading
+    """Of what was said there."""
     letters: LetterBox
     """And records that could not be used."""
 
@@ -49,8 +58,12 @@ class Held:
     clock: VersionClock
     fates: dict[str, int]
     books: Books
+    said_to: int
+    """Offset of the last message on the rows topic that the state at `last_said` or before has said."""
     watermark_ms: int = UNREAD
     epoch: int = -1
+    last_said: Sent | None = None
+    """The last message of ours on its way there."""
 
 
 @dataclass
@@ -73,10 +86,10 @@ class Folding:
 
     has_room = True
 
-    def __init__(self, stage: Stage[Any], producer: Posting, outputs: Outputs, cluster_id: str, quiet: QuietTime) -> None:
+    def __init__(self, stage: Stage[Any], producer: Posting, outputs: Outputs, *, cluster_id: str, quiet: QuietTime) -> None:
         """Begin with nothing: partitions come by `restore`."""
         self._stage, self._producer, self._outputs, self._cluster_id = stage, producer, outputs, cluster_id
-        self._quiet = quiet
+        self._reader, self._quiet = outputs.reader, quiet
         self._state = stage.fold.empty()
         self._held: dict[int, Held] = {}
         self._dirty: set[int] = set()
@@ -146,7 +159,10 @@ class Folding:
         clock.start_assignment()
         watermark_ms = UNREAD if standing.watermark_ms is None else standing.watermark_ms
         books = standing.books or Books(began=standing.position + 1 - n_read(standing.fates))
-        self._held[partition] = Held(standing.position, clock, dict(standing.fates), books, watermark_ms)
+        said_to = standing.said_to
+        if said_to is None:  # nobody has ever said anything here; or it was to another broker
+            said_to = self._reader.bounds(self._outputs.topic, self._output(partition)).end - 1
+        self._held[partition] = Held(standing.position, clock, dict(standing.fates), books, said_to, watermark_ms)
         self._quiet.begin(partition, standing.quiet_since_ms)
         self._state = self._state.restored(partition, frames)
 
@@ -159,6 +175,7 @@ class Folding:
             quiet_since_ms=self._quiet.since_ms(partition),
             highest_version=held.clock.highest,
             fates=dict(held.fates),
+            said_to=held.said_to if held.last_said is None else held.last_said.offset,
             books=held.books,
         )
         return standing, self._state.pieces(partition)
@@ -172,8 +189,27 @@ class Folding:
         self._held[partition].epoch = epoch
         self._dirty.discard(partition)
         told = marker(self._about(partition, is_marker=True))
-        for output in range(self._outputs.partitions):
-            self._producer.send(self._outputs.topic, output, told)
+        sent = [self._producer.send(self._outputs.topic, output, told) for output in range(self._outputs.partitions)]
+        self._held[partition].last_said = sent[self._output(partition)]
+
+    def settle(self, partition: int) -> None:
+        """Say again, or take back, what a predecessor said after the checkpoint. What he says after our marker is ignored, so all of it lies before."""
+        held = self._held[partition]
+        assert held.last_said is not None, "the marker comes first"
+        stretch = Said(self._outputs.topic, self._output(partition), held.said_to + 1, held.last_said.offset - 1)
+        said = stretch.rows(self._reader, self._source(partition))
+        if not said:
+            return
+        now = self._stage.fold.told_again(self._state, partition, said)
+        gone = taken_back(said, now)
+        for tables in (now, gone):
+            self._emit({table: {partition: rows} for table, rows in tables.items() if len(rows)})
+        again, back = (sum(map(len, tables.values())) for tables in (now, gone))
+        fields = logs.about(stage=self._stage.name, topic=self._stage.topic, partition=partition)
+        where = f"{self._stage.topic}-{partition}"
+        log.info(
+            "%s: of what was said after the checkpoint %d rows are said again and %d taken back", where, again, back, extra=fields
+        )
 
     def give_up(self, partition: int) -> None:
         """Forget a partition."""
@@ -259,10 +295,8 @@ class Folding:
             columns = list(TABLES[table].schema)
             for partition, rows in of_table.items():
                 about = self._about(partition, table=table, version=self._held[partition].clock.stamp())
-                # Always the same output for a source, so that a reader gets its batches in the order in which they were said.
-                output = partition % self._outputs.partitions
                 for message in messages(rows.select(columns), about):
-                    self._producer.send(self._outputs.topic, output, message)
+                    self._held[partition].last_said = self._producer.send(self._outputs.topic, self._output(partition), message)
                 self._dirty.add(partition)
                 self.progress.rows[table] = self.progress.rows.get(table, 0) + len(rows)
 
@@ -270,6 +304,10 @@ class Folding:
         known = {"cluster_id": self._cluster_id, "family": self._stage.fold.family}
         self._emit({DEAD_LETTERS.name: {each: dead_letters(rows, self._source(each), **known) for each, rows in rejects.items()}})
         self._outputs.letters.post(self._producer, rejects, stage=self._stage.name, topic=self._stage.topic, **known)
+
+    def _output(self, partition: int) -> int:
+        """Always the same output for a source, so that a reader gets its batches in the order in which they were said."""
+        return partition % self._outputs.partitions
 
     def _source(self, partition: int) -> Source:
         return Source(self._stage.name, self._stage.topic, partition)

@@ -35,6 +35,8 @@ class Standing:
     """What became of the records up to the position: fate -> how many, since the stage began; `n_late` counts within applied."""
     fences: tuple["Fence", ...] = ()
     """Of the sink: the newest epoch of every source, as told up to the position."""
+    said_to: int | None = None
+    """Of a fold: offset of the last message on its partition of the rows topic that this state has said; None: not known."""
     books: Books | None = None
     """Of a fold: which offsets up to the position hold no record. None: nobody has begun yet."""
 

@@ -151,6 +151,9 @@ class Sinking:
         """Note that it has been kept: a sink has no readers to tell."""
         self.saved(partition)
 
+    def settle(self, partition: int) -> None:
+        """Nothing: a row that is written again replaces itself."""
+
     def give_up(self, partition: int) -> None:
         """Forget a partition; what the writer holds of it is written all the same, and changes nothing."""
         for kept in (self._taken, self._saved, self._saying):

@@ -39,6 +39,9 @@ class Fold(Protocol[S]):
     def step(self, state: S, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[S]:
         """Fold one batch; an empty one means that only time went on."""
 
+    def told_again(self, state: S, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        """Of rows that were said of one partition, those that the state still says, as they are now: table -> rows, as in a Step."""
+
 
 @dataclass(frozen=True)
 class Stage(Generic[S]):

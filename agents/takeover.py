@@ -2,7 +2,8 @@
 
 A worker that takes a partition over claims it, and gets an epoch. It loads the manifest that counts, writes a
 full copy of the state under its epoch before anything is emitted, so that nothing a frozen predecessor still writes can outrank
-it, and tells every partition of every output topic its epoch (a *marker*), so that readers ignore what the predecessor still says.
+it, and tells every partition of every output topic its epoch (a *marker*), so that readers ignore what the predecessor still says. Then it settles
+what the predecessor said after the checkpoint (settling.py).
 
 The last claimant must be the owner. So before every claim: still assigned, still the same generation. And whoever finds a foreign
 claim above its own (`Checkpoints.foreign_claim`) while the group still says the partition is its own takes over again.
@@ -45,6 +46,9 @@ class Estate(Protocol):
 
     def begin_epoch(self, partition: int, epoch: int) -> None:
         """Write under this epoch from now on, and tell every partition of every output so (the marker)."""
+
+    def settle(self, partition: int) -> None:
+        """Say again, as it is now, what was said after the checkpoint that was restored, or take it back. The marker is on the broker."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class TakeOver:
         before = self.checkpoints.epoch(partition)
         epoch = self.checkpoints.claim(partition)
         history = self.checkpoints.history(partition, epoch)
-        if not (self.estate.holds(partition) and history.last_claim == before):
+        is_restored = not (self.estate.holds(partition) and history.last_claim == before)
+        if is_restored:
             self._restore(partition, history.best)
         if not still_ours():
             return None
@@ -108,6 +113,8 @@ class TakeOver:
         self.checkpoints.save([Checkpoint(partition, manifest, pieces)])
         self.estate.begin_epoch(partition, epoch)
         self.producer.flush()
+        if is_restored:
+            self.estate.settle(partition)
         self.checkpoints.forget(partition, history)
         fields = about(topic=self.inputs.topic, partition=partition, epoch=epoch)
         where, first = f"{self.inputs.topic}-{partition}", standing.position + 1
@@ -120,6 +127,8 @@ class TakeOver:
             raise PositionRefused(message)
         position = self._position(partition, best)
         standing = best.standing if best else Standing(position=-1)
+        if best is None or best.cluster_id != self.inputs.cluster_id:
+            standing = replace(standing, said_to=None)
         frames = self.checkpoints.load(partition, best) if best else {}
         self.estate.restore(partition, standing.moved(position), frames)
 

@@ -59,6 +59,10 @@ class Rollups:
         changed = both.join(change.select(SEGMENT.names()), on=SEGMENT.names(), how="semi", nulls_equal=True)
         return Rollups(left.put(both)), changed
 
+    def of_partition(self, partition: int) -> pl.DataFrame:
+        """The counts of one partition. Frames: -> COUNTS."""
+        return self.counts.frame().filter(pl.col("partition") == partition)
+
     def kept(self, since_ms: Mapping[int, int]) -> "Rollups":
         """Without the intervals that nobody in state contributes to: partition -> ms of the oldest that one may."""
         old = pl.DataFrame(

@@ -52,6 +52,15 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
     return Said(tables, sent, moved)
 
 
+def every_row(all_of: Told, rules: SessionRules) -> dict[str, pl.DataFrame]:
+    """All that there is to say of sessions: table -> rows."""
+    return {
+        "sessions": session_rows.sessions(all_of.sessions, rules),
+        "steps": session_rows.steps(all_of.steps, all_of, rules),
+        **_facts(all_of, rules),
+    }
+
+
 def marked(parts: pl.DataFrame, new: Told, sent: Mask) -> pl.DataFrame:
     """The parts with what was told of their sessions: whether they have ended, and how far they had come when they were last sent."""
     sessions, of_parts = new.sessions, pl.Series(new.groups)

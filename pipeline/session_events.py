@@ -74,9 +74,14 @@ def forgotten(watermarks: pl.DataFrame, horizon_ms: int) -> dict[int, int]:
     return {partition: ms - horizon_ms for partition, ms in known if ms != UNREAD}
 
 
+def visitor_keys(partition: NDArray[np.int32], site: pl.Series, visitor_id: pl.Series) -> Hashes:
+    """What state is found by. A visitor is one of his partition: what a worker holds beside it must not matter."""
+    return apart(partition, hash64(site, visitor_id))
+
+
 def _keyed(events: pl.DataFrame, event_ms: Millis, key: Hashes, low: Hashes) -> pl.DataFrame:
-    # A visitor is one of his partition: what a worker holds beside it must not matter. And an id that says nothing is none.
-    visitor_key = apart(events["partition"].to_numpy(), hash64(events["site"], events["visitor_id"]))
+    visitor_key = visitor_keys(events["partition"].to_numpy(), events["site"], events["visitor_id"])
+    # An id that says nothing is none.
     session_id, *ids = events.select(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in _IDS)
     return events.with_columns(
         session_id,

@@ -9,6 +9,7 @@ Raises:  nothing on data; AssertionError if a frame breaks its schema
 Source:  DESIGN: keyed by visitor, one partition; DECISIONS.md on customers within a session
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -16,11 +17,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames
+from pipeline import frames, rollups
 from pipeline.event_rows import event_rows
 from pipeline.fold import Step
-from pipeline.session_changes import marked, said
-from pipeline.session_events import in_pieces, judged
+from pipeline.session_changes import every_row, marked, said
+from pipeline.session_events import in_pieces, judged, visitor_keys
 from pipeline.session_memory import put_back, taken, with_events
 from pipeline.session_rules import SessionRules
 from pipeline.session_state import SessionState
@@ -72,6 +73,21 @@ class SessionsFold:
             found.fates,
             found.watermarks,
         )
+
+    def told_again(self, state: SessionState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of frames.TABLES -> the same."""
+        rules = self.rules
+        whose = [rows.select("site", "visitor_id") for table, rows in said.items() if table in _OF_VISITORS]
+        site, visitor_id = pl.concat([frames.SESSIONS.schema.to_frame().select("site", "visitor_id"), *whose]).unique()
+        of_partition = np.full(len(site), partition, dtype=np.int32)
+        before, _ = taken(state, np.unique(visitor_keys(of_partition, site, visitor_id)))
+        as_sent = told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
+        now = every_row(as_sent, rules) | {"rollups": rollups.rows(state.rollups.of_partition(partition), rules, self.name)}
+        conform = ((table, frames.TABLES[table].conform(now[table]), said[table]) for table in said if table in now)
+        return {table: rows.join(was, on=frames.TABLES[table].key, how="semi", nulls_equal=True) for table, rows, was in conform}
+
+
+_OF_VISITORS = ("sessions", "steps", "signals", "outcomes", "identities")
 
 
 def _as_sent(sessions: pl.DataFrame) -> NDArray[np.bool_]:

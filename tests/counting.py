@@ -97,6 +97,12 @@ class CountingFold:
     def empty(self):
         return Counts(COUNTS.to_frame())
 
+    def told_again(self, state, partition, said):
+        if "sessions" not in said:
+            return {}
+        known = state.counts.filter(pl.col("partition") == partition).join(said["sessions"], on="visitor_id", how="semi")
+        return {"sessions": SESSIONS.conform(_rows(known, "is_silent"))}
+
     def step(self, state, batch, watermarks):
         before, after = advanced(batch, watermarks, timedelta())
         is_late = pl.Series(before != UNREAD) & (
@@ -125,17 +131,7 @@ class CountingFold:
         silent = pl.Series(of_partitions(after, counts["partition"].to_numpy())) > ((counts["last_at"] + self.gap).dt.epoch("ms"))
         counts = counts.with_columns(silent.alias("now_silent"))
         told = counts.filter(pl.col("is_fresh") | (pl.col("is_silent") != pl.col("now_silent")))
-        rows = told.select(
-            "partition",
-            "visitor_id",
-            pl.lit("shop").alias("site"),
-            pl.col("n").alias("n_events"),
-            pl.col("total").alias("engaged_ms"),
-            pl.col("last_at").alias("started_at"),
-            pl.col("last_at").alias("ended_at"),
-            pl.lit(0.0).alias("friction_score"),
-            pl.when("now_silent").then(pl.lit("browsed")).otherwise(pl.lit("open")).alias("status"),
-        )
+        rows = _rows(told, "now_silent")
         fates = pl.concat([_fates(applied, "applied"), _fates(late, "too_late")])
         refused = late.select(
             "partition", "offset", pl.lit("too_late").alias("reason"), pl.lit("behind the watermark").alias("detail")
@@ -148,6 +144,20 @@ class CountingFold:
             fates,
             after,
         )
+
+
+def _rows(told, is_silent):
+    return told.select(
+        "partition",
+        "visitor_id",
+        pl.lit("shop").alias("site"),
+        pl.col("n").alias("n_events"),
+        pl.col("total").alias("engaged_ms"),
+        pl.col("last_at").alias("started_at"),
+        pl.col("last_at").alias("ended_at"),
+        pl.lit(0.0).alias("friction_score"),
+        pl.when(is_silent).then(pl.lit("browsed")).otherwise(pl.lit("open")).alias("status"),
+    )
 
 
 def _fates(events, fate):

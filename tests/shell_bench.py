@@ -61,7 +61,9 @@ class Bench:
         self.log, self.group = log, OneMember(log, *partitions)
         stage = Stage("counts", "clicks", fold or CountingFold(), decode)
         quiet = QuietTime(speed=3_600.0)
-        self.work = Folding(stage, log, Outputs("rows", rows_partitions, LetterBox("letters", 1)), "cluster", quiet)
+        self.work = Folding(
+            stage, log, Outputs("rows", rows_partitions, log, LetterBox("letters", 1)), cluster_id="cluster", quiet=quiet
+        )
         clocks = {"clock": clock} if clock else {}
         self.shell = Shell(
             "counts",

@@ -30,6 +30,9 @@ class Estate:
     def begin_epoch(self, partition, epoch):
         self.log.send("rows", partition, b"%d" % epoch)
 
+    def settle(self, _partition):
+        self.log.trail.append("settled")
+
 
 @pytest.fixture
 def log():
@@ -116,6 +119,7 @@ def test_the_full_copy_is_there_before_the_marker_and_the_old_epoch_goes_after_i
         ("sent", "manifests", 0, "claim"),
         ("sent", "manifests", 0, "manifest/2"),
         ("sent", "rows", 0, ""),
+        "settled",
         ("sent", "manifests", 0, "tombstone"),
     ]
 

@@ -1,0 +1,48 @@
+"""What a predecessor said after its last checkpoint, and what of it must be taken back.
+
+Whoever goes on from a checkpoint reads the same records, but cuts them into other batches: a session whose first event came late was said to have
+begun in one interval, and then in another; he who reads both events at once never says the first. A row that nobody says again would stand for ever.
+So a successor reads what was said after the checkpoint, says again what his state still says, and takes back the rest; then it is as if nothing had
+been said since the checkpoint. What comes again, comes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from agents.arrow_batches import Batch, Source
+from agents.checkpoints import Reading
+from pipeline.frames import SESSIONS, TABLES
+
+
+@dataclass(frozen=True)
+class Said:
+    """A stretch of the rows topic: offsets from `first` to `last`, of one partition."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+
+    def rows(self, reader: Reading, source: Source) -> dict[str, pl.DataFrame]:
+        """What a source has said there, under whichever epoch: table -> the last row of each id."""
+        found: dict[str, list[pl.DataFrame]] = {}
+        for record in reader.read(self.topic, self.partition, self.first, self.last):
+            try:
+                batch = Batch(record.value or b"")
+            except ValueError:  # somebody else's: the sink says so
+                continue
+            if batch.about.source == source and not batch.about.is_marker:
+                found.setdefault(batch.about.table, []).append(pl.DataFrame(pl.from_arrow(batch.rows())).drop("version"))
+        return {table: pl.concat(rows).unique(TABLES[table].key, keep="last") for table, rows in found.items()}
+
+
+def taken_back(said: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The rows that are said no more, as deleted. `now`: those that still are."""
+    gone = {}
+    for table, rows in said.items():
+        left = rows.join(now[table], on=TABLES[table].key, how="anti", nulls_equal=True) if table in now else rows
+        merged = {"status": pl.lit("merged")} if table == SESSIONS.name else {}
+        gone[table] = left.with_columns(is_deleted=pl.lit(1, dtype=pl.UInt8), **merged)
+    return gone
