@@ -2,7 +2,8 @@
 
 Frames:  a signal's `fires` gets the events that it reads and that count (its `columns`, BASE and `visitor`), in order of
          (visitor, event_ms, tie), and returns FIRES
-Time:    event time; what fires at a time depends on the events in [time - looks_back, time] of one visitor, and on nothing else
+Time:    event time; what fires at a time depends on the events in [time - looks_back, time] of one visitor, and on nothing else; only of what is
+         left undone (`Closing`) it is said when the session has closed
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import polars as pl
 
 from pipeline.friction import WEIGHTS
@@ -63,6 +65,29 @@ def everything(_rule: object) -> pl.Expr:
     return pl.lit(value=True)
 
 
+def in_range(signal: str, rule: object, **ranges: tuple[float, float]) -> None:
+    """Hold the numbers of a rule to their ranges, both ends included. Raises: ValueError on one that is out of its range, or no number."""
+    for name, (least, most) in ranges.items():
+        number = getattr(rule, name)
+        if not least <= number <= most:
+            message = f"signal {signal}: {name} must be from {least} to {most}, not {number}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class Closing(Generic[Rule]):
+    """Something begun that must come to its end within the session: friction if the session closes, and the last that began it has no end after it."""
+
+    begins: Callable[[Rule], pl.Expr]
+    """Which events begin it, or go on with it. Never null."""
+    ends: Callable[[Rule], pl.Expr]
+    """Which events end it. Never null, and never true where `begins` is."""
+    subject: str | None
+    """Column of the contract that says what it is; an event that ends and has none ends all of them. None: there is but one."""
+    detail: str
+    """One line of evidence."""
+
+
 @dataclass(frozen=True)
 class Signal(Generic[Rule]):
     """One kind of friction."""
@@ -78,7 +103,7 @@ class Signal(Generic[Rule]):
     reads: tuple[str, ...]
     """Event types."""
     columns: tuple[str, ...]
-    """Columns of the contract it needs beside BASE."""
+    """Columns of the contract that `fires` needs beside BASE: those of events that are looked back at are kept."""
     rule: Rule
     looks_back: Callable[[Rule], timedelta]
     """How long before a firing something can matter for it; nothing at all: the event alone tells."""
@@ -91,6 +116,12 @@ class Signal(Generic[Rule]):
     examples: tuple[Fires | Quiet, ...] = field(hash=False)
     counts: Callable[[Rule], pl.Expr] = everything
     """Which events of these types count; the others are as if they had never been. Never null."""
+    sifts: tuple[str, ...] = ()
+    """Further columns that `counts` alone needs, when an event comes: they are never kept."""
+    told_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """Columns that `fires` asks of events of some types only: column -> those types. Of others they may be forgotten."""
+    closing: Closing[Rule] | None = None
+    """What must come to an end within the session; `fires` is made of it then, for events of which nothing is missing (pipeline/closings.py)."""
     profiles: Mapping[str, Rule] = field(default_factory=dict, hash=False)
     """Rules as products published them, by the product's name."""
     profile: str = DEFAULT
@@ -100,6 +131,16 @@ class Signal(Generic[Rule]):
     def weight(self) -> float:
         """Points a firing adds to the friction score."""
         return WEIGHTS[self.name]
+
+    @property
+    def place(self) -> int:
+        """Its place in WEIGHTS: how state knows it."""
+        return _PLACES[self.name]
+
+    @property
+    def bit(self) -> np.uint64:
+        """Its bit among those that say for which signals an event counts."""
+        return np.uint64(1 << self.place)
 
     @property
     def look_back(self) -> timedelta:
@@ -127,6 +168,8 @@ class Signal(Generic[Rule]):
 
 
 AnySignal = Signal[Any]
+
+_PLACES = {name: place for place, name in enumerate(WEIGHTS)}
 
 
 def _nearest(name: str, known: Any) -> str:

@@ -1,6 +1,6 @@
 """What is remembered of some visitors, taken out of the state, and what it becomes with new events.
 
-Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, window, events in pieces -> the same
+Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, CLOSINGS, window, events in pieces -> the same
 Cases:   a new event makes two parts one -> what belonged to either belongs to the one that is left
 """
 
@@ -24,7 +24,7 @@ from pipeline.session_parts import (
     with_stream,
 )
 from pipeline.session_rules import SessionRules
-from pipeline.session_signals import relevant_events, signals_after
+from pipeline.session_signals import closings_after, relevant_events, signals_after
 from pipeline.session_state import OF_VISITORS, SessionState
 from pipeline.session_views import clustered
 
@@ -62,8 +62,10 @@ def with_events(
         commits = commits.sort("ms", "tie").unique(["visitor_key", "part", "journey"], keep="first", maintain_order=True)
         said_last = latest(said_last, "visitor_key", "part")
     fresh = _renamed(relevant_events(events, rules), renamed)
-    fired, window = signals_after(_renamed(before.fired, renamed), _renamed(before.window, renamed), fresh, watermarks, rules)
-    return Remembered(parts, reached, commits, said_last, fired, window)
+    window = _renamed(before.window, renamed), _renamed(before.wide, renamed)
+    fired, window = signals_after(_renamed(before.fired, renamed), window, fresh, watermarks, rules)
+    closings = closings_after(_renamed(before.closings, renamed), fresh, rules)
+    return Remembered(parts, reached, commits, said_last, fired, closings, *window)
 
 
 def _joined(parts: pl.DataFrame, state: SessionState, rules: SessionRules) -> tuple[pl.DataFrame, pl.DataFrame]:

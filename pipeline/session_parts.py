@@ -116,7 +116,11 @@ class Remembered:
     commits: pl.DataFrame
     lasts: pl.DataFrame
     fired: pl.DataFrame
+    closings: pl.DataFrame
     window: pl.DataFrame
+    """Events that say no more than every event does (signal_window)."""
+    wide: pl.DataFrame
+    """Those that say more."""
 
 
 @dataclass(frozen=True)

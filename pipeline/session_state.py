@@ -1,11 +1,10 @@
 """What the sessions fold remembers.
 
-Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, WINDOW, RETIRED, event ids, counts: each found by a key, each row of one partition
+Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, WINDOW, CLOSINGS, RETIRED, event ids, counts: each found by a key, each row of one partition
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Self
 
 import polars as pl
@@ -16,49 +15,16 @@ from pipeline.journey_map import JourneyMap
 from pipeline.keyed_rows import KeyedRows
 from pipeline.pieces import Piece, below, within
 from pipeline.rollups import Rollups
+from pipeline.session_frames import closings_schema, fired_schema, looked_back_at
 from pipeline.session_parts import COMMITS, LASTS, PARTITION, PARTS, REACHED
-from pipeline.signal_engine import EVIDENCE, LOOKED_BACK_AT, WINDOW
+from pipeline.signal_window import window_schemas
 
 RETIRED = frames.schema({"stream": pl.UInt64, "partition": PARTITION, "last_ms": pl.Int64})
 """Streams with an emitter's session id that have left the state: the id must not be taken for a new one."""
 
-OF_VISITORS = ("parts", "reached", "commits", "lasts", "fired", "window")
+OF_VISITORS = ("parts", "reached", "commits", "lasts", "fired", "closings", "window", "wide")
 """What is found by `visitor_key`."""
 _KEYED = (*OF_VISITORS, "retired")
-
-
-@cache
-def event_columns(journeys: JourneyMap) -> pl.Schema:
-    """Events that signals read: WINDOW, and what the fold wants to know of one that fires."""
-    return frames.schema({**WINDOW, "partition": PARTITION, **_beside(journeys)})
-
-
-@cache
-def window_schema(journeys: JourneyMap) -> pl.Schema:
-    """The same of events that signals look back at: the others are never kept."""
-    return frames.schema({**LOOKED_BACK_AT, "partition": PARTITION, **_beside(journeys)})
-
-
-@cache
-def fired_schema(journeys: JourneyMap) -> pl.Schema:
-    """Signals that have fired in sessions that are remembered."""
-    return frames.schema(
-        {
-            "visitor_key": pl.UInt64,
-            "partition": PARTITION,
-            "signal": pl.Categorical(),
-            "event_ms": pl.Int64,
-            **EVIDENCE,
-            "weight": pl.Float64,
-            **_beside(journeys),
-        }
-    )
-
-
-def _beside(journeys: JourneyMap) -> dict[str, frames.Dtype]:
-    """Which part an event belongs to, the hash of its id, and its step in each journey."""
-    event = {"part": pl.UInt64, "event_key": pl.UInt64, "event_low": pl.UInt64}
-    return {**event, **{name: pl.Int16 for name, _ in journeys.columns()}}
 
 
 @dataclass(frozen=True)
@@ -70,7 +36,9 @@ class SessionState:
     commits: KeyedRows
     lasts: KeyedRows
     fired: KeyedRows
+    closings: KeyedRows
     window: KeyedRows
+    wide: KeyedRows
     retired: KeyedRows
     ids: EventIds
     rollups: Rollups
@@ -86,7 +54,8 @@ class SessionState:
             KeyedRows(COMMITS, "visitor_key"),
             KeyedRows(LASTS, "visitor_key"),
             KeyedRows(fired_schema(journeys), "visitor_key"),
-            KeyedRows(window_schema(journeys), "visitor_key"),
+            KeyedRows(closings_schema(journeys), "visitor_key"),
+            *(KeyedRows(schema, "visitor_key") for schema in window_schemas(looked_back_at(journeys))),
             KeyedRows(RETIRED, "stream"),
             EventIds(),
             Rollups(),

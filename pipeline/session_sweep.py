@@ -49,8 +49,8 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
     touched = np.unique(np.concatenate([np.zeros(0, np.uint64), *state.parts.keys_where(lambda parts: ~is_near(parts))]))
     before, left = taken(state, touched)
     parts = _outliving(clustered(before.parts, rules), is_near)
-    theirs = {name: _of_these(getattr(before, name), parts) for name in OF_VISITORS if name not in ("parts", "window")}
-    kept = put_back(left, Remembered(parts, **theirs, window=before.window))  # signals look back beyond sessions
+    theirs = {name: _of_these(getattr(before, name), parts) for name in OF_VISITORS if name not in ("parts", "window", "wide")}
+    kept = put_back(left, Remembered(parts, **theirs, window=before.window, wide=before.wide))  # signals look back beyond sessions
     gone = (
         before.parts.filter(pl.col("session_id").is_not_null())
         .join(parts, on="stream", how="anti")
@@ -64,6 +64,7 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
     return replace(
         kept,
         window=kept.window.kept(looked_back_at),
+        wide=kept.wide.kept(looked_back_at),
         retired=kept.retired.kept(remembered).put(gone.select(RETIRED.names())),
         ids=kept.ids.swept(forget),
         rollups=kept.rollups.kept(since),

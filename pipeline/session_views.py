@@ -3,7 +3,7 @@
 The same function looks at what was remembered before a step and after it; what differs is what a step has to say. A session's number is its place in the
 frame, so that what belongs to it is added up and looked up by place, in numpy: joins cost more than all the rest.
 
-Frames:  PARTS, REACHED, COMMITS, LASTS -> Told
+Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, CLOSINGS -> Told
 Cases:   nobody known and one customer -> one session | a second customer -> a session of its own, ~2 | an id used again -> ~r and its first ms
 """
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.journey_map import JourneyMap
 from pipeline.session_parts import AMOUNT, CART, ORDER, PLACES, Remembered, clusters, engaged_ms, latest, merged
 from pipeline.session_rules import SessionRules
+from pipeline.session_signals import left_undone
 from pipeline.watermark import milliseconds
 
 Quiet = Callable[[pl.DataFrame], NDArray[np.bool_]]
@@ -69,7 +70,10 @@ def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
     groups = parts.select("visitor_key", "part", "group")
     steps = _steps(remembered.reached, groups)
     masks, journey_no, furthest = _furthest(steps, rules.journeys, sessions.height)
-    fired = _grouped(remembered.fired, groups)
+    is_quiet = quiet(sessions)
+    undone = _grouped(remembered.closings, groups)
+    undone = left_undone(undone.filter(pl.Series(is_quiet[undone["group"].to_numpy()])), rules)
+    fired = pl.concat([_grouped(remembered.fired, groups), undone])
     if fired.height:
         fired = fired.filter(~pl.Series(sessions["is_bot"].to_numpy()[fired["group"].to_numpy()]))
     met = fired["group"].to_numpy()
@@ -80,7 +84,6 @@ def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
     goal, commit = (np.array([getattr(journey, name) for journey in journeys]) for name in ("goal_index", "commit_index"))
     is_goal = is_along & (mask >> goal[journey_no].astype(np.uint64) & np.uint64(1)).astype(bool)
     is_commit = is_along & (furthest >= commit[journey_no])
-    is_quiet = quiet(sessions)
     status = np.select([is_goal, ~is_quiet, is_commit], [3, 0, 2], 1)
     sessions = sessions.with_columns(
         _told_id().alias("told_id"),

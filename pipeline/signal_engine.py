@@ -4,16 +4,17 @@ What fires at a time depends on the events in [time - look-back, time] of one vi
 them. From there on it is judged again, and what is judged is exact as long as every event is at hand that lies no further back than the look-back:
 `needed` keeps those, as far back as an event can still come and be applied. So neither batches nor the order of arrival matter.
 
-Frames:  WINDOW, events with the columns of WINDOW -> FIRED
+Whether an event counts for a signal is asked once, when it comes, and stands in `counted` from then on: what only that question needs is not kept.
+
+Frames:  WINDOW -> SIFTED; SIFTED, events of LOOKED_BACK_AT -> FIRED
 Time:    event time, in ms; an event that may still come lies at most `horizon` behind the watermark
 Cases:   a late event makes an earlier one fire, or fire no more -> judged again from the late event on | an event alone tells -> it is never kept
+         what is judged when a session closes -> not here, but in closings.py
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,11 @@ from pipeline.events import event_schema
 from pipeline.frames import Dtype, schema
 from pipeline.signals import SIGNALS
 from pipeline.watermark import UNREAD, milliseconds, of_partitions
+
+Counted = NDArray[np.uint64]
+"""A bit for each signal that an event counts for."""
+Places = NDArray[np.int64]
+"""Rows of a frame."""
 
 _CONTRACT = event_schema("clickstream")
 
@@ -39,16 +45,23 @@ _EVENT = pl.Schema(
 )
 
 
-def _read_by(signals: Iterable[AnySignal]) -> pl.Schema:
+def _read_by(signals: Iterable[AnySignal], *, with_sifts: bool) -> pl.Schema:
+    names = [name for signal in signals for name in (*signal.columns, *(signal.sifts if with_sifts else ()))]
     columns: dict[str, Dtype] = {"event_type": pl.Categorical(), "page": pl.String}
-    return schema({**_EVENT, **columns, **{name: _CONTRACT[name] for signal in signals for name in signal.columns}})
+    return schema({**_EVENT, **columns, **{name: _CONTRACT[name] for name in names if name not in BASE}})
 
 
-WINDOW = _read_by(SIGNALS)
+WINDOW = _read_by(SIGNALS, with_sifts=True)
 """Events that signals read. (event_ms, tie) is their order; `visitor_key` is a hash of (site, visitor_id). More columns may stand beside these, and say
 which event it is."""
 
-LOOKED_BACK_AT = _read_by(signal for signal in SIGNALS if signal.look_back)
+_COUNTED = pl.Schema({"counted": pl.UInt64})
+SIFTED = pl.Schema({**_read_by(SIGNALS, with_sifts=False), **_COUNTED})
+"""The same of events that count for some signal, and for which: a bit each, by place in WEIGHTS."""
+
+LOOKED_BACK_AT = pl.Schema(
+    {**_read_by((signal for signal in SIGNALS if signal.look_back and signal.closing is None), with_sifts=False), **_COUNTED}
+)
 """The same of events that must be kept."""
 
 EVIDENCE = pl.Schema({"page": pl.String, "element": pl.String, "value": pl.Float64, "rule": pl.String, "detail": pl.String})
@@ -84,59 +97,126 @@ class Judged:
         return had_fired.filter((since_ms.is_null() | (had_fired["event_ms"] < since_ms)).fill_null(value=True))
 
 
-def relevant(signals: Sequence[AnySignal]) -> pl.Expr:
-    """Whether an event matters to any of these signals."""
-    return pl.any_horizontal(pl.lit(value=False), *map(_counted, signals))
+def counted(events: pl.DataFrame, signals: Sequence[AnySignal]) -> Counted:
+    """For which signals each event counts. Frames: WINDOW, its `event_type` may be a string."""
+    types = events["event_type"].cast(pl.Categorical())
+    codes, of_event = np.unique(types.to_physical().to_numpy(), return_inverse=True)
+    names = dict(pl.DataFrame({"code": types.to_physical(), "name": types.cast(pl.String)}).unique().iter_rows())
+    found: Counted = np.zeros(events.height, dtype=np.uint64)
+    read = {signal.name: np.array([names[code] in signal.reads for code in codes.tolist()], dtype=bool) for signal in signals}
+    asked = [signal for signal in signals if read[signal.name].any()]
+    # In one query, which asks what several of them ask once.
+    answers = events.lazy().select(signal.counts(signal.rule).alias(signal.name) for signal in asked).collect() if asked else events
+    for signal in asked:
+        answer = answers[signal.name].to_numpy()  # a literal answers for all
+        is_counted = read[signal.name][of_event] & (answer if len(answer) == events.height else bool(answer[0]))
+        found |= np.where(is_counted, signal.bit, np.uint64(0))
+    return found
+
+
+def sifted(events: pl.DataFrame, signals: Sequence[AnySignal]) -> pl.DataFrame:
+    """The events that count for some of these signals. Frames: WINDOW -> SIFTED, and the columns beside."""
+    found = pl.Series("counted", counted(events, signals), pl.UInt64)
+    return events.with_columns(found).filter(found != 0).select(*SIFTED, *_beside(events))
 
 
 def judged(kept: pl.DataFrame, fresh: pl.DataFrame, signals: Sequence[AnySignal]) -> Judged:
     """Judge what new events can have changed.
 
-    `kept`: of the same visitors, at least the events that are `needed`; older and other ones do no harm. `fresh`: the new ones, all or those that are
-    `relevant`, each once and none of them kept. `fresh` has the columns of WINDOW, `kept` at least LOOKED_BACK_AT, and both the same further ones.
+    `kept`: of the same visitors, at least the events that are `needed`; older and other ones do no harm. `fresh`: the new ones, each once and none of
+    them kept. `fresh` has the columns of SIFTED, `kept` at least LOOKED_BACK_AT, and both the same further ones.
     """
     beside = _beside(fresh)
     found: list[pl.DataFrame] = []
+    alone = [signal for signal in signals if not signal.look_back]
+    back = [signal for signal in signals if signal.look_back and signal.closing is None]
+    for signal in alone:
+        # Nothing that comes later changes what an event alone has told.
+        rows = np.flatnonzero(fresh["counted"].to_numpy() & signal.bit)
+        if len(rows):
+            told = _told(fresh, rows, signal, whose=pl.lit(0, dtype=pl.Int64))
+            found.append(_fired(fresh, rows, told, signal, beside))
     since: list[pl.DataFrame] = []
-    for signal in signals:
-        columns = [*dict.fromkeys((*_EVENT, *BASE, *signal.columns, *beside))]
-        new = fresh.lazy().filter(_counted(signal)).select(columns).collect()
-        if new.is_empty():
-            continue
-        if not signal.look_back:
-            # Nothing that comes later changes what an event alone has told.
-            found.append(_fired(new.with_columns(visitor=pl.lit(0, dtype=pl.Int64)), signal, beside))
-            continue
-        first = new.group_by(_WHOSE).agg(pl.col("event_ms").min().alias("since_ms"))
-        old = _looked_back_at(kept, first, signal)
-        told = _fired(_by_visitor(pl.concat([old.select(columns), new]) if old.height else new), signal, beside)
-        if old.height:
-            told = told.join(first, on=_WHOSE, how="inner", maintain_order="left").filter(pl.col("event_ms") >= pl.col("since_ms"))
-        found.append(told.select(*FIRED, *beside))
-        since.append(first.select(pl.lit(signal.name).alias("signal"), *_WHOSE, "since_ms"))
+    columns = [*LOOKED_BACK_AT, *beside]
+    new = fresh.select(columns)
+    both = pl.concat([kept.select(columns), new]) if kept.height else new
+    if back and new.height:
+        both = _by_visitor(both.with_columns(is_fresh=pl.int_range(pl.len()) >= kept.height))
+        whose = both.select(*_WHOSE, pl.col("event_ms").alias("since_ms"))
+        for again in _judged_again(both, back):
+            told = _told(both, again.rows, again.signal)
+            told = told.filter(pl.Series(again.is_judged[told["row"].to_numpy()], dtype=pl.Boolean))
+            found.append(_fired(both, again.rows, told, again.signal, beside))
+            since.append(whose[again.first].select(pl.lit(again.signal.name).alias("signal"), *_WHOSE, "since_ms"))
     return Judged(
         pl.concat(found) if found else _fired_schema(fresh).to_frame(),
         pl.concat(since) if since else _SINCE.to_frame(),
     )
 
 
+@dataclass(frozen=True)
+class _Again:
+    """What one signal must look at, in events in order of (visitor, event_ms, tie)."""
+
+    signal: AnySignal
+    rows: Places
+    is_judged: NDArray[np.bool_]
+    """Of each of these rows whether what fires there is judged again, or only looked back at."""
+    first: Places
+    """The first new event of each visitor that it concerns."""
+
+
+def _judged_again(both: pl.DataFrame, signals: Sequence[AnySignal]) -> Iterator[_Again]:
+    """Of each signal that new events concern."""
+    marks, visitor, event_ms = both["counted"].to_numpy(), both["visitor"].to_numpy(), both["event_ms"].to_numpy()
+    is_fresh = both["is_fresh"].to_numpy()
+    since_ms = np.empty(int(visitor[-1]) + 1, dtype=np.int64)
+    for signal in signals:
+        rows = np.flatnonzero(marks & signal.bit)
+        new = rows[is_fresh[rows]]
+        if not len(new):
+            continue
+        whose = visitor[new]
+        first = new[np.append(True, whose[1:] != whose[:-1])]
+        since_ms.fill(_NEVER)
+        since_ms[visitor[first]] = event_ms[first]
+        of_rows = since_ms[visitor[rows]]
+        is_seen = event_ms[rows] >= of_rows - milliseconds(signal.look_back)
+        rows, of_rows = rows[is_seen], of_rows[is_seen]
+        yield _Again(signal, rows, event_ms[rows] >= of_rows, first)
+
+
+_NEVER = np.iinfo(np.int64).max
+
+
 def fired(events: pl.DataFrame, signals: Sequence[AnySignal]) -> pl.DataFrame:
-    """All that fires in these events, of which nothing is missing; each event once, in any order. Frames: WINDOW -> FIRED."""
-    return judged(events.clear(), events, signals).fired
+    """All that fires in these events, of which nothing is missing; each event once, in any order. Frames: WINDOW -> FIRED.
+
+    What is judged when a session closes is judged as if all events of a visitor were one session that has.
+    """
+    events = sifted(events, signals)
+    found = [judged(events.clear().select(*LOOKED_BACK_AT, *_beside(events)), events, signals).fired]
+    whole = _by_visitor(events)
+    for signal in signals:
+        rows = np.flatnonzero(whole["counted"].to_numpy() & signal.bit)
+        if signal.closing is not None and len(rows):
+            found.append(_fired(whole, rows, _told(whole, rows, signal), signal, _beside(events)))
+    return pl.concat(found)
 
 
 def needed(window: pl.DataFrame, watermarks: pl.DataFrame, signals: Sequence[AnySignal], horizon: timedelta) -> NDArray[np.bool_]:
-    """Which of these events something that may still come must find: a mask of the rows. Frames: WINDOW, frames.WATERMARKS."""
-    if window.is_empty():
+    """Which of these events something that may still come must find: a mask of the rows. Frames: `partition`, `event_ms`, `counted`; WATERMARKS."""
+    marks, of_event = np.unique(window["counted"].to_numpy(), return_inverse=True)
+    if not len(marks):
         return np.zeros(0, dtype=bool)
     watermark_ms = of_partitions(watermarks, window["partition"].to_numpy())
     is_read = watermark_ms != UNREAD
     behind_ms = np.where(is_read, watermark_ms, 0) - window["event_ms"].to_numpy() - milliseconds(horizon)
-    backs_ms = [pl.when(_counted(signal)).then(milliseconds(signal.look_back)) for signal in signals if signal.look_back]
-    if not backs_ms:
-        return np.zeros(len(window), dtype=bool)
-    back_ms = window.select(pl.max_horizontal(*backs_ms).fill_null(-1)).to_series().to_numpy()
-    mask: NDArray[np.bool_] = (back_ms >= 0) & (~is_read | (behind_ms <= back_ms))
+    back_ms = np.full(len(marks), -1)
+    for signal in signals:
+        if signal.look_back and signal.closing is None:
+            back_ms = np.where(marks & signal.bit, np.maximum(back_ms, milliseconds(signal.look_back)), back_ms)
+    mask: NDArray[np.bool_] = (back_ms[of_event] >= 0) & (~is_read | (behind_ms <= back_ms[of_event]))
     return mask
 
 
@@ -145,22 +225,8 @@ def keep(window: pl.DataFrame, watermarks: pl.DataFrame, signals: Sequence[AnySi
     return window.filter(pl.Series(needed(window, watermarks, signals, horizon), dtype=pl.Boolean))
 
 
-def _counted(signal: AnySignal) -> pl.Expr:
-    # Comparing with a few types one by one takes half the time of `is_in`.
-    is_read = reduce(or_, (pl.col("event_type") == event_type for event_type in signal.reads))
-    return is_read & signal.counts(signal.rule)
-
-
-def _looked_back_at(kept: pl.DataFrame, first: pl.DataFrame, signal: AnySignal) -> pl.DataFrame:
-    """Kept events that a signal may look back at from the first new one of each visitor, with its `since_ms`."""
-    back_ms = milliseconds(signal.look_back)
-    return (
-        kept.filter(_counted(signal)).join(first, on=_WHOSE, how="inner").filter(pl.col("event_ms") >= pl.col("since_ms") - back_ms)
-    )
-
-
 def _beside(events: pl.DataFrame) -> list[str]:
-    return [name for name in events.columns if name not in WINDOW and name not in FIRED]
+    return [name for name in events.columns if name not in WINDOW and name not in FIRED and name not in _COUNTED]
 
 
 def _fired_schema(events: pl.DataFrame) -> pl.Schema:
@@ -170,19 +236,30 @@ def _fired_schema(events: pl.DataFrame) -> pl.Schema:
 def _by_visitor(events: pl.DataFrame) -> pl.DataFrame:
     """The events in order of (visitor, event_ms, tie), with `visitor`: a number each."""
     events = events.sort("visitor_key", "partition", "event_ms", "tie")
-    is_other = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in _WHOSE).fill_null(value=True)
+    is_other = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in _WHOSE).fill_null(value=False)
     return events.with_columns(is_other.cum_sum().cast(pl.Int64).alias("visitor"))
 
 
-def _fired(events: pl.DataFrame, signal: AnySignal, beside: Sequence[str]) -> pl.DataFrame:
-    """What one signal fires at in these events, which it reads and which count. Frames: -> FIRED and the columns beside."""
-    told = signal.fires(events.select(*BASE, *(name for name in signal.columns if name not in BASE), "visitor"), signal.rule)
-    at = events.select(*(name for name in FIRED if name in events.columns and name not in told.columns), *beside)[told["row"]]
-    return at.with_columns(
-        told["element"],
-        told["value"],
-        told["detail"],
-        pl.lit(signal.name).alias("signal"),
-        pl.lit(signal.profile).alias("rule"),
-        pl.lit(signal.weight).alias("weight"),
-    ).select(*FIRED, *beside)
+def _told(events: pl.DataFrame, rows: Places, signal: AnySignal, *, whose: pl.Expr | str = "visitor") -> pl.DataFrame:
+    """Where one signal fires in these events, which count for it. Frames: -> FIRES."""
+    names = [name for name in signal.columns if name not in BASE]
+    return signal.fires(
+        events.select(*BASE, *names, (pl.col(whose) if isinstance(whose, str) else whose).alias("visitor"))[rows], signal.rule
+    )
+
+
+def _fired(events: pl.DataFrame, rows: Places, told: pl.DataFrame, signal: AnySignal, beside: Sequence[str]) -> pl.DataFrame:
+    """What was told of some of these events. Frames: FIRES -> FIRED and the columns beside."""
+    names = [name for name in FIRED if name in events.columns and name not in told.columns]
+    return (
+        events.select(*names, *beside)[rows[told["row"].to_numpy()]]
+        .with_columns(
+            told["element"],
+            told["value"],
+            told["detail"],
+            pl.lit(signal.name).alias("signal"),
+            pl.lit(signal.profile).alias("rule"),
+            pl.lit(signal.weight).alias("weight"),
+        )
+        .select(*FIRED, *beside)
+    )

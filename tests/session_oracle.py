@@ -13,7 +13,7 @@ from pipeline.hashing import hash64
 from pipeline.journey_map import Journey
 from pipeline.ordering import ties
 from pipeline.session_rules import SessionRules
-from tests.signal_oracle import Fired, signals_of
+from tests.signal_oracle import CLOSING, Fired, signals_of, undone_in
 
 Row = dict[str, Any]
 """A record of the log, or a row of a table."""
@@ -140,14 +140,21 @@ class Session:
         reached = self.reached(journey) if journey else {}
         if journey and journey.goal_index in reached:
             return "converted"
-        if self.watermark is None or self.watermark <= self.ended_at + self.rules.gap:
+        if not self.has_closed:
             return "open"
         return "abandoned" if journey and max(reached) >= journey.commit_index else "browsed"
 
     @property
+    def has_closed(self) -> bool:
+        """Whether it has been silent for long enough."""
+        return self.watermark is not None and self.watermark > self.ended_at + self.rules.gap
+
+    @property
     def signals(self) -> list[Fired]:
-        """What fired in it; bots feel no friction."""
-        return [] if self.is_bot else self.fired
+        """What fired in it, and what was left undone if it has closed; bots feel no friction."""
+        if self.is_bot:
+            return []
+        return self.fired + (undone_in(self.events, self.rules.signals) if self.has_closed else [])
 
 
 def sessions(applied: Iterable[Row], watermarks: Watermarks, rules: SessionRules) -> list[Session]:
@@ -157,7 +164,7 @@ def sessions(applied: Iterable[Row], watermarks: Watermarks, rules: SessionRules
         visitors[event["partition"], event["site"], event["visitor_id"]].append(event)
     found = []
     for (partition, site, visitor_id), events in visitors.items():
-        signals = signals_of(events, rules.signals)
+        signals = signals_of(events, [signal for signal in rules.signals if signal.name not in CLOSING])
         for name, cluster in clusters(events, rules):
             for part, (customer_id, part_events) in enumerate(parts(cluster), start=1):
                 session_id = name if part == 1 else f"{name}~{part}"

@@ -15,10 +15,10 @@ from tests.signal_oracle import ms
 
 Row = dict[str, Any]
 
-_WHICH = pl.Schema({"site": pl.String, "visitor_id": pl.String, "event_id": pl.String})
-EVENTS = pl.Schema({**WINDOW, **_WHICH})
+WHICH = pl.Schema({"site": pl.String, "visitor_id": pl.String, "event_id": pl.String})
+EVENTS = pl.Schema({**WINDOW, **WHICH})
 """WINDOW, and which event it is: the engine passes that on."""
-SAID = pl.Schema({**FIRED, **_WHICH})
+SAID = pl.Schema({**FIRED, **WHICH})
 """FIRED, and at which event."""
 
 

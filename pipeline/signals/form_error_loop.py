@@ -106,6 +106,7 @@ FORM_ERROR_LOOP = Signal(
     measures="ms from the first of the refusals that make it a loop to the one at which it fired",
     reads=("form_error", "form_submit"),
     columns=("form", "field", "message"),
+    told_by={"field": ("form_error",), "message": ("form_error",)},
     rule=FormErrorLoop(),
     # One reach to the completing attempt before, one more to its own first, and what tells whether that one began an attempt.
     looks_back=lambda rule: timedelta(seconds=2 * rule.within_s, milliseconds=rule.attempt_ms),

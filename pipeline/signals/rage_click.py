@@ -4,6 +4,8 @@ A hit is *linked* to the visitor's hit before it if neither time, element nor di
 hits before it, it fits into the span. A run is completing hits of one chain of links, none further from the next than so many hits may take;
 the signal fires at the first of a run.
 
+What the emitter's own tool reports is taken as such; a run of ours and a report of the same are told once.
+
 Cases:   element unknown -> never the same element | place unknown -> never near | a hit elsewhere in between -> parts the chain
          a click that does not count (a stepper, an answered one where it must be dead) -> as if it had never been
 """
@@ -14,7 +16,8 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened
+from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import not_told_yet
 
 _MOST = 60_000
 """A minute, or more pixels than a screen has: whatever is longer or further is no rage, and would be looked back at for long."""
@@ -44,6 +47,8 @@ class RageClick:
     """A reaction later than this is none; None: any reaction is one. It matters only where the clicks must be dead."""
     ignored_roles: tuple[str, ...] = ("stepper", "text_input")
     """Roles of elements that people are meant to hit fast: plus and minus, a text in which a triple click selects. An unknown role counts."""
+    reported_ms: int = 10_000
+    """What the emitter's tool reports so soon after hits of ours, or the other way round, on the same element of one page, is the same, inclusive; 1 to a minute."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on a number out of range, or with no limit of time at all."""
@@ -57,6 +62,7 @@ class RageClick:
             if number is not None and not 0 <= number <= _MOST:
                 message = f"rage_click: {name} must be from 0 to {_MOST}, not {number}"
                 raise ValueError(message)
+        in_range("rage_click", self, reported_ms=(1, _MOST))
         for name, known in (("distance", ("manhattan", "euclidean")), ("measured_from", ("previous", "first"))):
             if getattr(self, name) not in known:
                 message = f"rage_click: {name} is {' or '.join(known)}, not {getattr(self, name)!r}"
@@ -85,30 +91,45 @@ def counts(rule: RageClick) -> pl.Expr:
         if rule.reacts_within_ms is not None:
             unanswered |= pl.col("reaction_ms") > rule.reacts_within_ms
         counted &= pl.col("watched_ms").is_not_null() & unanswered
-    return counted.fill_null(value=False)
+    return counted.fill_null(value=False) | (pl.col("event_type") == "rage_click")
 
 
 def fires(clicks: pl.DataFrame, rule: RageClick) -> pl.DataFrame:
-    """The first completing hit of every run. Frames: -> FIRES."""
+    """The first completing hit of every run, and what was reported. Frames: -> FIRES."""
     others = rule.clicks - 1
     completes = (pl.col("chain") == pl.col("chain").shift(others)) & (pl.col("took_ms") <= rule.reach_ms)
     if rule.radius_px is not None and rule.measured_from == "first":
         for back in range(others):
             completes &= _near(rule, pl.col("x_px").shift(back), pl.col("y_px").shift(back), others)
+    goes_on = (pl.col("chain") == pl.col("chain").shift(1)) & (pl.col("event_ms") - pl.col("event_ms").shift(1) <= rule.reach_ms)
+    is_report = pl.col("event_type") == "rage_click"
+    numbered = clicks.with_row_index("row")
     completing = (
-        clicks.with_row_index("row")
+        numbered.filter(~is_report)
         .with_columns(took_ms=pl.col("event_ms") - pl.col("event_ms").shift(others), chain=(~_linked(rule)).cum_sum())
         .filter(completes)
+        .with_columns(is_first=~goes_on.fill_null(value=False), is_report=pl.lit(value=False))
     )
-    goes_on = (pl.col("chain") == pl.col("chain").shift(1)) & (pl.col("event_ms") - pl.col("event_ms").shift(1) <= rule.reach_ms)
+    reports = numbered.filter(is_report)
+    if reports.height:
+        told = reports.with_columns(
+            took_ms=pl.lit(None, dtype=pl.Int64),
+            chain=pl.lit(None, dtype=completing.schema["chain"]),
+            is_first=pl.lit(value=True),
+            is_report=pl.lit(value=True),
+        )
+        completing = not_told_yet(pl.concat([completing, told]).sort("row"), rule.reported_ms)
     return (
-        completing.filter(~goes_on.fill_null(value=False))
+        completing.filter("is_first")
+        .rechunk()  # see signal_runs
         .select(
             "row",
             pl.col("took_ms").cast(pl.Float64).alias("value"),
             "element",
             pl.concat_str(
-                pl.format(f"{rule.clicks} hits in {{}} ms", "took_ms"),
+                pl.when("is_report")
+                .then(pl.lit("reported by the page's own tool"))
+                .otherwise(pl.format(f"{rule.clicks} hits in {{}} ms", "took_ms")),
                 pl.concat_str(pl.lit(" on "), pl.col("element")).fill_null(""),
             ).alias("detail"),
         )
@@ -153,11 +174,13 @@ RAGE_CLICK = Signal(
     name="rage_click",
     version=1,
     meaning="One target is hit again and again, faster than a page can answer.",
-    measures="ms from the first of the hits that make it rage to the one at which it fired",
-    reads=("click",),
-    columns=("element", "element_role", "x_px", "y_px", "reaction_ms", "watched_ms"),
+    measures="ms from the first of the hits that make it rage to the one at which it fired; none of what a tool reported",
+    reads=("click", "rage_click"),
+    columns=("element", "x_px", "y_px"),
+    told_by={"x_px": ("click",), "y_px": ("click",)},
+    sifts=("element_role", "reaction_ms", "watched_ms"),
     rule=RageClick(),
-    looks_back=lambda rule: timedelta(milliseconds=2 * rule.reach_ms),
+    looks_back=lambda rule: timedelta(milliseconds=rule.reach_ms + max(rule.reach_ms, rule.reported_ms)),
     counts=counts,
     fires=fires,
     evidence=("page", "element", "event_ms"),
@@ -194,6 +217,25 @@ RAGE_CLICK = Signal(
         Fires(
             "a stepper in between does not calm",
             (*hits("buy", at_ms=(0, 300)), *hits("plus", at_ms=(400,), role="stepper"), *hits("buy", at_ms=(600,))),
+        ),
+        Fires("the emitter's tool says so", (happened("rage_click", at_ms=0, element="buy"),)),
+        Fires(
+            "found, and reported as well",
+            (*hits("buy", at_ms=(0, 200, 400)), happened("rage_click", at_ms=450, element="buy")),
+            at=(2,),
+        ),
+        Fires(
+            "reported, and found as well",
+            (happened("rage_click", at_ms=0, element="buy"), *hits("buy", at_ms=(0, 200, 400))),
+            at=(0,),
+        ),
+        Fires(
+            "reported in the midst of hits",
+            (*hits("buy", at_ms=(0, 200)), happened("rage_click", at_ms=300, element="buy"), *hits("buy", at_ms=(400,))),
+            at=(2,),
+        ),
+        Fires(
+            "reported elsewhere", (*hits("buy", at_ms=(0, 200, 400)), happened("rage_click", at_ms=450, element="map")), at=(2, 3)
         ),
         Fires("an unknown role counts", tuple(happened("click", at_ms=at, element="buy") for at in (0, 300, 600))),
         Quiet("three calm hits", hits("buy", at_ms=(0, 900, 1_900))),
