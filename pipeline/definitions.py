@@ -120,6 +120,8 @@ class Signal(Generic[Rule]):
     """Further columns that `counts` alone needs, when an event comes: they are never kept."""
     told_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Columns that `fires` asks of events of some types only: column -> those types. Of others they may be forgotten."""
+    marks: tuple[str, ...] = ()
+    """Event types of which nothing matters but that they were there, and when: it fires at none of them, and asks nothing of them, not even the page."""
     closing: Closing[Rule] | None = None
     """What must come to an end within the session; `fires` is made of it then, for events of which nothing is missing (pipeline/closings.py)."""
     profiles: Mapping[str, Rule] = field(default_factory=dict, hash=False)
@@ -138,9 +140,9 @@ class Signal(Generic[Rule]):
         return _PLACES[self.name]
 
     @property
-    def bit(self) -> np.uint64:
-        """Its bit among those that say for which signals an event counts."""
-        return np.uint64(1 << self.place)
+    def bit(self) -> np.uint32:
+        """Its bit among the 32 that say for which signals an event counts: four bytes of every event that is kept."""
+        return np.uint32(1 << self.place)
 
     @property
     def look_back(self) -> timedelta:

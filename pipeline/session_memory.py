@@ -27,6 +27,7 @@ from pipeline.session_rules import SessionRules
 from pipeline.session_signals import closings_after, relevant_events, signals_after
 from pipeline.session_state import OF_VISITORS, SessionState
 from pipeline.session_views import clustered
+from pipeline.signal_window import Window
 
 
 def taken(state: SessionState, keys: Hashes) -> tuple[Remembered, SessionState]:
@@ -62,10 +63,10 @@ def with_events(
         commits = commits.sort("ms", "tie").unique(["visitor_key", "part", "journey"], keep="first", maintain_order=True)
         said_last = latest(said_last, "visitor_key", "part")
     fresh = _renamed(relevant_events(events, rules), renamed)
-    window = _renamed(before.window, renamed), _renamed(before.wide, renamed)
+    window = Window(before.marks, _renamed(before.window, renamed), _renamed(before.wide, renamed))
     fired, window = signals_after(_renamed(before.fired, renamed), window, fresh, watermarks, rules)
     closings = closings_after(_renamed(before.closings, renamed), fresh, rules)
-    return Remembered(parts, reached, commits, said_last, fired, closings, *window)
+    return Remembered(parts, reached, commits, said_last, fired, closings, window.marks, window.window, window.wide)
 
 
 def _joined(parts: pl.DataFrame, state: SessionState, rules: SessionRules) -> tuple[pl.DataFrame, pl.DataFrame]:

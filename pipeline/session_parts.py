@@ -117,10 +117,10 @@ class Remembered:
     lasts: pl.DataFrame
     fired: pl.DataFrame
     closings: pl.DataFrame
+    marks: pl.DataFrame
     window: pl.DataFrame
-    """Events that say no more than every event does (signal_window)."""
     wide: pl.DataFrame
-    """Those that say more."""
+    """The last three: events that signals look back at (signal_window.Window)."""
 
 
 @dataclass(frozen=True)

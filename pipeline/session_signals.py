@@ -9,15 +9,12 @@ from pipeline import closings
 from pipeline.session_frames import closings_schema, event_columns, fired_schema, looked_back_at
 from pipeline.session_rules import SessionRules
 from pipeline.signal_engine import counted, judged, keep
-from pipeline.signal_window import narrow, whole
-
-Window = tuple[pl.DataFrame, pl.DataFrame]
-"""Events that say no more than every event does, and those that do."""
+from pipeline.signal_window import Window, narrow, whole
 
 
 def relevant_events(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
     """The events that count for some signal. Frames: events in pieces -> SIFTED and the columns of a fold."""
-    marks = pl.Series("counted", counted(events, rules.signals), pl.UInt64)
+    marks = pl.Series("counted", counted(events, rules.signals), pl.UInt32)
     columns = [pl.col(name).cast(dtype) for name, dtype in event_columns(rules.journeys).items()]
     return (
         events.lazy().with_columns(marks).filter(pl.col("counted") != 0).select(columns).collect()

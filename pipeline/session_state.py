@@ -22,7 +22,7 @@ from pipeline.signal_window import window_schemas
 RETIRED = frames.schema({"stream": pl.UInt64, "partition": PARTITION, "last_ms": pl.Int64})
 """Streams with an emitter's session id that have left the state: the id must not be taken for a new one."""
 
-OF_VISITORS = ("parts", "reached", "commits", "lasts", "fired", "closings", "window", "wide")
+OF_VISITORS = ("parts", "reached", "commits", "lasts", "fired", "closings", "marks", "window", "wide")
 """What is found by `visitor_key`."""
 _KEYED = (*OF_VISITORS, "retired")
 
@@ -37,6 +37,7 @@ class SessionState:
     lasts: KeyedRows
     fired: KeyedRows
     closings: KeyedRows
+    marks: KeyedRows
     window: KeyedRows
     wide: KeyedRows
     retired: KeyedRows
@@ -55,7 +56,7 @@ class SessionState:
             KeyedRows(LASTS, "visitor_key"),
             KeyedRows(fired_schema(journeys), "visitor_key"),
             KeyedRows(closings_schema(journeys), "visitor_key"),
-            *(KeyedRows(schema, "visitor_key") for schema in window_schemas(looked_back_at(journeys))),
+            *(KeyedRows(schema, "visitor_key") for schema in window_schemas(looked_back_at(journeys)).values()),
             KeyedRows(RETIRED, "stream"),
             EventIds(),
             Rollups(),

@@ -20,6 +20,9 @@ from pipeline.session_views import clustered, patience_ms
 from pipeline.signal_engine import needed as needed_events
 from pipeline.watermark import UNREAD, milliseconds, of_partitions
 
+_WINDOW = ("marks", "window", "wide")
+"""What belongs to visitors and not to sessions."""
+
 SWEEP_MS = 600_000
 """Event time between two sweeps: one costs a look at everything."""
 
@@ -49,8 +52,10 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
     touched = np.unique(np.concatenate([np.zeros(0, np.uint64), *state.parts.keys_where(lambda parts: ~is_near(parts))]))
     before, left = taken(state, touched)
     parts = _outliving(clustered(before.parts, rules), is_near)
-    theirs = {name: _of_these(getattr(before, name), parts) for name in OF_VISITORS if name not in ("parts", "window", "wide")}
-    kept = put_back(left, Remembered(parts, **theirs, window=before.window, wide=before.wide))  # signals look back beyond sessions
+    theirs = {name: _of_these(getattr(before, name), parts) for name in OF_VISITORS if name not in ("parts", *_WINDOW)}
+    kept = put_back(
+        left, Remembered(parts, **theirs, **{name: getattr(before, name) for name in _WINDOW})
+    )  # signals look back beyond sessions
     gone = (
         before.parts.filter(pl.col("session_id").is_not_null())
         .join(parts, on="stream", how="anti")
@@ -63,8 +68,7 @@ def swept(state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) ->
     since = {partition: min(ms, oldest.get(partition, ms)) // interval_ms * interval_ms for partition, ms in forget.items()}
     return replace(
         kept,
-        window=kept.window.kept(looked_back_at),
-        wide=kept.wide.kept(looked_back_at),
+        **{name: getattr(kept, name).kept(looked_back_at) for name in _WINDOW},
         retired=kept.retired.kept(remembered).put(gone.select(RETIRED.names())),
         ids=kept.ids.swept(forget),
         rollups=kept.rollups.kept(since),

@@ -26,7 +26,7 @@ from pipeline.frames import Dtype, schema
 from pipeline.signals import SIGNALS
 from pipeline.watermark import UNREAD, milliseconds, of_partitions
 
-Counted = NDArray[np.uint64]
+Counted = NDArray[np.uint32]
 """A bit for each signal that an event counts for."""
 Places = NDArray[np.int64]
 """Rows of a frame."""
@@ -55,7 +55,7 @@ WINDOW = _read_by(SIGNALS, with_sifts=True)
 """Events that signals read. (event_ms, tie) is their order; `visitor_key` is a hash of (site, visitor_id). More columns may stand beside these, and say
 which event it is."""
 
-_COUNTED = pl.Schema({"counted": pl.UInt64})
+_COUNTED = pl.Schema({"counted": pl.UInt32})
 SIFTED = pl.Schema({**_read_by(SIGNALS, with_sifts=False), **_COUNTED})
 """The same of events that count for some signal, and for which: a bit each, by place in WEIGHTS."""
 
@@ -102,7 +102,7 @@ def counted(events: pl.DataFrame, signals: Sequence[AnySignal]) -> Counted:
     types = events["event_type"].cast(pl.Categorical())
     codes, of_event = np.unique(types.to_physical().to_numpy(), return_inverse=True)
     names = dict(pl.DataFrame({"code": types.to_physical(), "name": types.cast(pl.String)}).unique().iter_rows())
-    found: Counted = np.zeros(events.height, dtype=np.uint64)
+    found: Counted = np.zeros(events.height, dtype=np.uint32)
     read = {signal.name: np.array([names[code] in signal.reads for code in codes.tolist()], dtype=bool) for signal in signals}
     asked = [signal for signal in signals if read[signal.name].any()]
     # In one query, which asks what several of them ask once.
@@ -110,13 +110,13 @@ def counted(events: pl.DataFrame, signals: Sequence[AnySignal]) -> Counted:
     for signal in asked:
         answer = answers[signal.name].to_numpy()  # a literal answers for all
         is_counted = read[signal.name][of_event] & (answer if len(answer) == events.height else bool(answer[0]))
-        found |= np.where(is_counted, signal.bit, np.uint64(0))
+        found |= np.where(is_counted, signal.bit, np.uint32(0))
     return found
 
 
 def sifted(events: pl.DataFrame, signals: Sequence[AnySignal]) -> pl.DataFrame:
     """The events that count for some of these signals. Frames: WINDOW -> SIFTED, and the columns beside."""
-    found = pl.Series("counted", counted(events, signals), pl.UInt64)
+    found = pl.Series("counted", counted(events, signals), pl.UInt32)
     return events.with_columns(found).filter(found != 0).select(*SIFTED, *_beside(events))
 
 

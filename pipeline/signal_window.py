@@ -1,12 +1,14 @@
 """Events that signals look back at, as narrow as they get: there are some of every session that is open.
 
 An event of a type has only the columns that the signals which read that type ask for. So the columns share room: what a click says of its element and what a
-search says of its query stand in the same column. And most events say nothing of the kind: they stand in a frame of their own, without that room.
+search says of its query stand in the same column. Most events say nothing of the kind: they stand in a frame of their own, without that room. And of some
+types nothing matters but that they were there: of these only whose they were and when is kept.
 
-Frames:  LOOKED_BACK_AT and whatever stands beside -> the narrow one (without the columns of signals), the wide one (`text_0`.., `number_0`.. instead of them)
+Frames:  LOOKED_BACK_AT and whatever stands beside -> Window
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import polars as pl
@@ -22,6 +24,18 @@ _KINDS: Mapping[object, str] = {pl.String: "text", pl.Int32: "number", pl.Int64:
 _DTYPES = {"text": pl.String, "number": pl.Int32, "amount": pl.Int64, "measure": pl.Float64}
 _SAID = [*dict.fromkeys(name for signal in _LOOKED_BACK_AT for name in signal.columns if name not in BASE)]
 """Columns of the contract that may say something."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Events, each in the narrowest of these frames that has room for it."""
+
+    marks: pl.DataFrame
+    """Of types of which nothing matters but that they were there."""
+    window: pl.DataFrame
+    """Those that say no more than every event does."""
+    wide: pl.DataFrame
+    """Those that say more: `text_0`.., `number_0`.. and so on."""
 
 
 def _told_by(name: str) -> tuple[str, ...]:
@@ -40,29 +54,58 @@ def _rooms() -> Mapping[str, str]:
     return found
 
 
+def _marks() -> tuple[str, ...]:
+    """Event types that are nothing but marks to all signals that read them."""
+    read = dict.fromkeys(event_type for signal in _LOOKED_BACK_AT for event_type in signal.reads)
+    return tuple(each for each in read if all(each in signal.marks for signal in _LOOKED_BACK_AT if each in signal.reads))
+
+
 ROOMS = _rooms()
-_ALL = sorted(set(ROOMS.values()))
+MARKS = _marks()
+_ALL = {room: _DTYPES[room.partition("_")[0]] for room in sorted(set(ROOMS.values()))}
+_OF_MARKS = ("visitor_key", "partition", "event_ms", "tie", "event_type", "counted")
+_COUNTER = pl.Schema({"counter": pl.UInt32})
+"""Upper half of `tie`: the lower one is that of `event_key` (ordering.py)."""
 
 
-def window_schemas(schema: pl.Schema) -> tuple[pl.Schema, pl.Schema]:
-    """Of the narrow and the wide frame of events of this schema."""
-    always = {name: dtype for name, dtype in schema.items() if name not in ROOMS}
-    return pl.Schema(always), pl.Schema({**always, **{room: _DTYPES[room.partition("_")[0]] for room in _ALL}})
+def window_schemas(schema: pl.Schema) -> Mapping[str, pl.Schema]:
+    """The frames of a Window of events of this schema."""
+    narrow_ = {name: dtype for name, dtype in schema.items() if name not in ROOMS}
+    if "event_key" in schema:
+        narrow_ = {**{name: dtype for name, dtype in narrow_.items() if name != "tie"}, **_COUNTER}
+    marks = {name: schema[name] for name in _OF_MARKS}
+    return {"marks": pl.Schema(marks), "window": pl.Schema(narrow_), "wide": pl.Schema({**narrow_, **_ALL})}
 
 
-def narrow(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The events that say nothing beside what all do, and those that do, in the room there is for it."""
-    says = events.select(pl.any_horizontal(pl.col(name).is_not_null() for name in ROOMS)).to_series()
-    always = [name for name in events.columns if name not in ROOMS]
-    return events.select(always).filter(~says), events.filter(says).select(*always, *_packed())
+def narrow(events: pl.DataFrame) -> Window:
+    """The events in the narrowest frames that have room for them."""
+    schemas = window_schemas(events.schema)
+    if "event_key" in events.columns:
+        events = events.with_columns((pl.col("tie") // _HALF).cast(pl.UInt32).alias("counter"))
+    is_mark = events.select(is_one_of(MARKS)).to_series()
+    others = events.filter(~is_mark).with_columns(_packed())
+    says = others.select(pl.any_horizontal(pl.col(room).is_not_null() for room in _ALL)).to_series()
+    return Window(
+        events.filter(is_mark).select(schemas["marks"].names()),
+        others.filter(~says).select(schemas["window"].names()),
+        others.filter(says).select(schemas["wide"].names()),
+    )
 
 
-def whole(window: tuple[pl.DataFrame, pl.DataFrame], schema: pl.Schema) -> pl.DataFrame:
-    """The events as they were."""
-    plain, wide = window
-    absent = [pl.lit(None, dtype=_CONTRACT[name]).alias(name) for name in ROOMS]
-    frames = [plain.with_columns(absent).select(schema.names())] if plain.height or not wide.height else []
-    return pl.concat([*frames, *([wide.with_columns(_unpacked()).select(schema.names())] if wide.height else [])])
+def whole(window: Window, schema: pl.Schema) -> pl.DataFrame:
+    """The events as they were. Of marks only what matters of them; the rest is null."""
+    tie = (pl.col("counter").cast(pl.UInt64) * _HALF + pl.col("event_key") % _HALF).alias("tie")
+    found = [schema.to_frame()]
+    for frame in (window.marks, window.window, window.wide):
+        if frame.height:
+            columns = [tie] if "counter" in frame.columns else []
+            frame = frame.with_columns(*columns, *(_unpacked() if frame is window.wide else ()))  # noqa: PLW2901 - the same events
+            absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns]
+            found.append(frame.with_columns(absent).select(schema.names()))
+    return pl.concat(found)
+
+
+_HALF = pl.lit(2**32, dtype=pl.UInt64)
 
 
 @cache

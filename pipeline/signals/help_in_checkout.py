@@ -63,6 +63,7 @@ HELP_IN_CHECKOUT = Signal(
     meaning="Somebody who was about to buy has a question that the checkout does not answer.",
     measures="nothing: help is read or not",
     reads=("help_view", "page_view", *MARKS, *OVER),
+    marks=(*MARKS, *OVER),
     columns=(),
     sifts=("page_type",),
     rule=HelpInCheckout(),

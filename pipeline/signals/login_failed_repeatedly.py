@@ -59,6 +59,7 @@ LOGIN_FAILED_REPEATEDLY = Signal(
     meaning="A customer does not get into the account, again and again.",
     measures="ms from the first of the failures that make it so to the one at which it fired",
     reads=("login_failed", "login", "sign_up"),
+    marks=("login", "sign_up"),
     columns=("reason", "message"),
     told_by={"reason": ("login_failed",), "message": ("login_failed",)},
     rule=LoginFailedRepeatedly(),

@@ -67,6 +67,7 @@ LOGIN_WALL = Signal(
     meaning="In the middle of the checkout the customer has to log in or register first.",
     measures="nothing: there is a wall or not",
     reads=("page_view", *MARKS, *OVER),
+    marks=(*MARKS, *OVER),
     columns=(),
     sifts=("page_type", "customer_id"),
     rule=LoginWall(),

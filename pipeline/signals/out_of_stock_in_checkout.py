@@ -61,6 +61,7 @@ OUT_OF_STOCK_IN_CHECKOUT = Signal(
     meaning="What a customer is about to buy turns out to be out of stock.",
     measures="nothing: a product is there or not",
     reads=("out_of_stock", *MARKS, *OVER),
+    marks=(*MARKS, *OVER),
     columns=("product_id", "page_type", "step"),
     told_by={"product_id": ("out_of_stock",), "page_type": ("out_of_stock",), "step": ("out_of_stock",)},
     rule=OutOfStockInCheckout(),

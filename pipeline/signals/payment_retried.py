@@ -65,6 +65,7 @@ PAYMENT_RETRIED = Signal(
     meaning="A customer sends a payment again, for the first did not get through.",
     measures="ms from the first of the attempts that make it so to the one at which it fired",
     reads=("payment_submitted", *OVER),
+    marks=OVER,
     columns=(),
     rule=PaymentRetried(),
     looks_back=lambda rule: timedelta(seconds=2 * rule.within_s, milliseconds=rule.again_ms),

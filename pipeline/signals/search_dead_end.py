@@ -88,6 +88,7 @@ SEARCH_DEAD_END = Signal(
     meaning="A search finds nothing, or query after query leads to nothing that is worth a look.",
     measures="results of the search at which it fired",
     reads=("search", "view_item", "add_to_cart"),
+    marks=("view_item", "add_to_cart"),
     columns=("query", "n_results"),
     told_by={"query": ("search",), "n_results": ("search",)},
     rule=SearchDeadEnd(),
