@@ -54,6 +54,7 @@ types: setup  ## mypy, strict
 docs: setup  ## write the generated pages again
 	$(BIN)/python -m schemas.document
 	$(BIN)/python -m agents.settings_reference > deploy/settings.reference.toml
+	$(BIN)/python -m agents.signal_catalogue > pipeline/signals/README.md
 
 kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
 	sh deploy/kafka/kafka.sh

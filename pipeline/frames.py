@@ -139,6 +139,8 @@ STEPS = Table(
             ("last_at", TIME, "last event of the step", "UTC"),
             ("n_events", pl.UInt32, "events of the step", "events"),
             ("engaged_ms", pl.Int64, "time in the foreground", "ms"),
+            ("n_signals", pl.UInt32, "friction signals that fired at it", "signals"),
+            ("friction_score", pl.Float64, "friction met at it: 0 none .. 100", "points"),
             ("session_id", pl.String, "session, where the instance is one", ""),
             *_WHO,
             _DELETED,

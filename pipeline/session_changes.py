@@ -89,7 +89,7 @@ def _worth_sending(old: Told, new: Told, was: NDArray[np.int64], rules: SessionR
     return worth.to_series().fill_null(value=False).to_numpy()
 
 
-_COMPARED = ("status", "is_quiet", "journey_no", "places", "customer_id", "n_signals", "is_bot")
+_COMPARED = ("status", "is_quiet", "journey_no", "places", "customer_id", "friction", "is_bot")
 
 
 def _lost_steps(old: Told, new: Told, was: NDArray[np.int64], is_gone: Mask, rules: SessionRules) -> pl.DataFrame:

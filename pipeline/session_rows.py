@@ -56,7 +56,7 @@ def steps(steps: pl.DataFrame, told: Told, rules: SessionRules) -> pl.DataFrame:
     first = np.cumsum([0, *(len(journey.steps) for journey in rules.journeys.journeys)])
     named = step_table(rules.journeys)[first[steps["journey_no"].to_numpy()] + steps["step"].to_numpy()]
     whose = told.sessions.select("partition", "site", "visitor_id", "told_id", "customer_id", "account_id")
-    when = steps.select("first_ms", "last_ms", "n_events", "engaged_ms")
+    when = steps.select("first_ms", "last_ms", "n_events", "engaged_ms", "n_signals", "points")
     return (
         when.hstack(named)
         .hstack(whose[steps["group"].to_numpy()])
@@ -75,6 +75,8 @@ def steps(steps: pl.DataFrame, told: Told, rules: SessionRules) -> pl.DataFrame:
             _time("last_ms").alias("last_at"),
             "n_events",
             "engaged_ms",
+            "n_signals",
+            friction_score(pl.col("points")).alias("friction_score"),
             pl.col("told_id").alias("session_id"),
             "visitor_id",
             "customer_id",
@@ -85,26 +87,12 @@ def steps(steps: pl.DataFrame, told: Told, rules: SessionRules) -> pl.DataFrame:
 
 def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
     """One row a signal that fired. Frames: -> SIGNALS."""
-    whose = ("site", "visitor_id", "told_id", "customer_id", "account_id", "journey_no", *_LABELS)
-    fired = told.fired.hstack(told.sessions.select(whose)[told.fired["group"].to_numpy()]).with_row_index("row")
-    # Its own step in the session's journey, else the furthest one reached by then.
-    own = pl.coalesce(
-        pl.lit(None, dtype=pl.Int16),
-        *(pl.when(pl.col("journey_no") == no).then(name) for no, (name, _) in enumerate(rules.journeys.columns())),
-    )
-    by_then = (
-        fired.select("row", "group", "journey_no", "event_ms")
-        .join(told.steps.select("group", "journey_no", "step", "first_ms"), on=["group", "journey_no"])
-        .filter(pl.col("first_ms") <= pl.col("event_ms"))
-        .group_by("row")
-        .agg(pl.col("step").max().alias("by_then"))
-    )
+    whose = ("site", "visitor_id", "told_id", "customer_id", "account_id", "order_id", *_LABELS)
+    fired = told.fired.hstack(told.sessions.select(whose)[told.fired["group"].to_numpy()])
     event = hexed(fired["event_key"].to_numpy(), fired["event_low"].to_numpy())
     signal_id = hex128(fired["site"], fired["signal"], fired["visitor_id"], event).alias("signal_id")
     return (
         fired.with_columns(signal_id)
-        .join(by_then, on="row", how="left")
-        .with_columns(pl.coalesce(own, "by_then").alias("step"))
         .join(step_table(rules.journeys), on=["journey_no", "step"], how="left")
         .select(
             "partition",
@@ -116,6 +104,7 @@ def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
             pl.col("told_id").alias("session_id"),
             "customer_id",
             "account_id",
+            "order_id",
             pl.when(pl.col("step").is_not_null()).then("journey").alias("journey"),
             pl.col("step_name").alias("step"),
             "page",

@@ -32,16 +32,16 @@ class Told:
 
     sessions: pl.DataFrame
     """PARTS of whole sessions in order of `group` (its number, from 0), what LASTS has of them, `told_id`, `journey_no`, `furthest`, `mask` (bit a step
-    reached), `places` (a hash of the steps reached in all journeys), `status`, `n_signals`, `points`, `linked_ms` (first event that names the customer);
+    reached), `places` (a hash of the steps reached in all journeys), `status`, `friction` (a hash of what fired at which step, of this process), `n_signals`, `points`, `linked_ms` (first event that names the customer);
     journey_no and furthest are null without a step."""
     groups: Places
     """The session of each part, in the order of the parts."""
     steps: pl.DataFrame
-    """REACHED of sessions: `group`, `journey_no`, `step`, `first_ms`, `last_ms`, `n_events`, `engaged_ms`."""
+    """REACHED of sessions: `group`, `journey_no`, `step`, `first_ms`, `last_ms`, `n_events`, `engaged_ms`, `n_signals`, `points`."""
     commits: pl.DataFrame
     """COMMITS of sessions: `group`, `journey_no`, `ms`, `high`, `low`."""
     fired: pl.DataFrame
-    """Signals of sessions that are no bots: the columns of the fold's FIRED and `group`."""
+    """Signals of sessions that are no bots: the columns of the fold's FIRED, `group`, and `journey_no` and `step` at which each fired; null if at none."""
     masks: NDArray[np.uint64]
     """Journey, session -> a bit for each step reached."""
 
@@ -78,6 +78,7 @@ def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
         fired = fired.filter(~pl.Series(sessions["is_bot"].to_numpy()[fired["group"].to_numpy()]))
     met = fired["group"].to_numpy()
     at = np.arange(sessions.height)
+    fired = _placed(fired, steps, journey_no, furthest, rules.journeys)
     is_along = furthest >= 0
     mask = masks[journey_no, at]
     journeys = rules.journeys.journeys
@@ -95,12 +96,13 @@ def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
         pl.Series("places", _places(masks)),
         pl.Series("n_signals", np.bincount(met, minlength=sessions.height), pl.UInt32),
         pl.Series("points", np.bincount(met, fired["weight"].to_numpy(), minlength=sessions.height), pl.Float64),
+        pl.Series("friction", _friction(fired, sessions.height)),
         pl.Series("is_quiet", is_quiet),
         STATUSES.gather(status).alias("status"),
     )
     commits = _grouped(remembered.commits, groups).rename({"journey": "journey_no"})
     first_commits = commits.sort("ms", "tie").unique(["group", "journey_no"], keep="first", maintain_order=True)
-    return Told(sessions, groups["group"].to_numpy(), steps, first_commits, fired, masks)
+    return Told(sessions, groups["group"].to_numpy(), _with_friction(steps, fired), first_commits, fired, masks)
 
 
 STATUSES = pl.Series(["open", "browsed", "abandoned", "converted"])
@@ -205,6 +207,49 @@ def _furthest(steps: pl.DataFrame, journeys: JourneyMap, n: int) -> tuple[NDArra
         worth[no] = np.where(reached[no] < 0, -1, 4 * is_goal + 2 * (reached[no] >= journey.commit_index) + share)
     best = worth.argmax(axis=0)
     return masks, best, reached[best, np.arange(n)]
+
+
+def _placed(fired: pl.DataFrame, steps: pl.DataFrame, journey_no: Places, furthest: Places, journeys: JourneyMap) -> pl.DataFrame:
+    """The signals with `journey_no` and `step`: the event's own step in the session's journey, else the furthest one reached by then."""
+    group = fired["group"].to_numpy()
+    fired = fired.with_columns(
+        pl.when(pl.Series(furthest[group] >= 0)).then(pl.Series(journey_no[group], dtype=pl.Int16)).alias("journey_no")
+    )
+    own = pl.coalesce(
+        pl.lit(None, dtype=pl.Int16),
+        *(pl.when(pl.col("journey_no") == no).then(name) for no, (name, _) in enumerate(journeys.columns())),
+    )
+    if fired.is_empty():
+        return fired.with_columns(own.alias("step"))
+    by_then = (
+        fired.with_row_index("row")
+        .select("row", "group", "journey_no", "event_ms")
+        .join(steps.select("group", "journey_no", "step", "first_ms"), on=["group", "journey_no"])
+        .filter(pl.col("first_ms") <= pl.col("event_ms"))
+        .group_by("row")
+        .agg(pl.col("step").max().alias("by_then"))
+    )
+    placed = fired.with_row_index("row").join(by_then, on="row", how="left", maintain_order="left")
+    return placed.with_columns(pl.coalesce(own, "by_then").alias("step")).drop("row", "by_then")
+
+
+def _with_friction(steps: pl.DataFrame, fired: pl.DataFrame) -> pl.DataFrame:
+    """The steps with `n_signals` and `points`."""
+    if fired.is_empty():
+        return steps.with_columns(pl.lit(0, dtype=pl.UInt32).alias("n_signals"), pl.lit(0.0).alias("points"))
+    met = fired.group_by("group", "journey_no", "step").agg(
+        pl.len().cast(pl.UInt32).alias("n_signals"), pl.col("weight").sum().alias("points")
+    )
+    joined = steps.join(met, on=["group", "journey_no", "step"], how="left", maintain_order="left")
+    return joined.with_columns(pl.col("n_signals").fill_null(0), pl.col("points").fill_null(0.0))
+
+
+def _friction(fired: pl.DataFrame, n: int) -> NDArray[np.uint64]:
+    """A hash of what fired at which step, of each of so many sessions."""
+    mixed = np.zeros(n, dtype=np.uint64)
+    if fired.height:
+        np.add.at(mixed, fired["group"].to_numpy(), fired.select("signal", "journey_no", "step").hash_rows().to_numpy())
+    return mixed
 
 
 def _places(masks: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -48,7 +48,7 @@ LOW_CARDINALITY = frozenset(
 
 ALWAYS_THERE = {
     "sessions": {"started_at", "ended_at", "friction_score"},
-    "steps": {"first_at", "last_at"},
+    "steps": {"first_at", "last_at", "friction_score"},
     "signals": {"fired_at", "weight"},
     "outcomes": {"began_at", "due_at"},
     "rollups": {"n"},

@@ -115,9 +115,11 @@ def session_row(session: Session) -> Row:
 
 def step_rows(session: Session) -> Iterator[Row]:
     """Its rows of `steps`: of every journey, not just its own."""
+    met = [(row["journey"], row["step"], row["weight"]) for row in signal_rows(session)]
     for journey in session.rules.journeys.journeys:
         for index, events in session.reached(journey).items():
             step = journey.steps[index]
+            points = [weight for *place, weight in met if place == [journey.name, step.name]]
             yield row_of(
                 "steps",
                 **who(session),
@@ -133,6 +135,8 @@ def step_rows(session: Session) -> Iterator[Row]:
                 last_at=events[-1]["event_at"],
                 n_events=len(events),
                 engaged_ms=sum(event.get("engaged_ms") or 0 for event in events),
+                n_signals=len(points),
+                friction_score=min(100.0, sum(points, start=0.0)),
             )
 
 
@@ -149,6 +153,7 @@ def signal_rows(session: Session) -> Iterator[Row]:
             signal=fired.signal,
             signal_id=hashed(session.site, fired.signal, session.visitor_id, hashed(fired.event_id)),
             fired_at=at_event["event_at"],
+            order_id=last(session.values("order_id")),
             journey=journey.name if journey and step else "",
             step=step.name if step else "",
             owner=step.owner if step else "",

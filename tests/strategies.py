@@ -121,6 +121,40 @@ DEEDS: dict[str, tuple[Event, ...]] = {
     "error loop": tuple({"event_type": "form_error", **_CARD} for _ in range(3)),
     "slow page": ({"event_type": "web_vital", "metric": "LCP", "value": 9_000.0, "page": "/"},),
     "broken page": ({"event_type": "js_error", "message": "x is undefined", "page": "/checkout"},),
+    "dead": ({"event_type": "click", **_BUY}, {"event_type": "dead_click", "element": "buy", "page": "/shoes/1"}),
+    "reported rage": (
+        *({"event_type": "click", **_BUY} for _ in range(3)),
+        {"event_type": "rage_click", "element": "buy", "page": "/shoes/1"},
+    ),
+    "error click": ({"event_type": "click", **_BUY}, {"event_type": "js_error", "message": "x is undefined", "page": "/shoes/1"}),
+    "to and fro": tuple(
+        {"event_type": "page_view", "page": page, "page_type": "listing"} for page in ("/a", "/b", "/a", "/b", "/a")
+    ),
+    "ping-pong": tuple(
+        {"event_type": "page_view", "page": "/c", "page_type": "checkout", "step": step} for step in ("cart", "payment") * 3
+    ),
+    "begin a form": ({"event_type": "form_start", "form": "rfq", "page": "/rfq/1", "page_type": "rfq"},),
+    "begin another": (
+        {"event_type": "form_start", "form": "address"},
+        {"event_type": "form_error", "form": "address", "field": "city"},
+    ),
+    "search": tuple({"event_type": "search", "query": query, "n_results": 9, "page_type": "search"} for query in ("coat", "parka")),
+    "search in vain": ({"event_type": "search", "query": "shoos", "n_results": 0, "page_type": "search"},),
+    "filter": ({"event_type": "view_item_list", "n_results": 0, "page": "/a"},),
+    "coupon": ({"event_type": "coupon_rejected", "coupon": "SPRING", "reason": "expired"},),
+    "costs": ({"event_type": "add_shipping_info", "amount_minor": 9_900, "currency": "EUR"},),
+    "gone": ({"event_type": "out_of_stock", "product_id": "1"},),
+    "declined": ({"event_type": "payment_failed", "reason": "declined"}, {"event_type": "payment_failed"}),
+    "wall": (
+        {"event_type": "page_view", "page": "/login", "page_type": "login"},
+        {"event_type": "login_failed", "reason": "password"},
+    ),
+    "hesitation": tuple(
+        {"event_type": "page_leave", "page": page, "page_type": "checkout", "engaged_ms": engaged_ms}
+        for page, engaged_ms in (("/cart", 5_000), ("/checkout", 7_000), ("/payment", 60_000))
+    ),
+    "flipping": tuple({"event_type": f"{deed}_cart", "product_id": "1"} for deed in ("add_to", "remove_from") * 3),
+    "reorder": ({"event_type": "reorder_started", "page": "/orders"},),
     "failed call": ({"event_type": "api_error", "status": 502, "page": "/checkout"},),
 }
 """What a visitor does, as fields of events a third of a second apart."""

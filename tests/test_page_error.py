@@ -42,5 +42,5 @@ def test_the_evidence_is_status_and_message(event_type, said, detail):
 
 @pytest.mark.parametrize("status", [99, 600])
 def test_a_status_that_http_does_not_know_is_refused(status):
-    with pytest.raises(ValueError, match="lowest_status must be an HTTP status"):
+    with pytest.raises(ValueError, match="lowest_status must be from 100 to 599"):
         PageError(lowest_status=status)

@@ -57,7 +57,8 @@ def test_the_look_back_is_as_long_as_it_must_be():
     events = rows_of(hits("buy", at_ms=(0, 1_000, 1_000, 2_000)))
 
     assert places(hits("buy", at_ms=(0, 1_000, 1_000, 2_000)), RageClick()) == [2]
-    assert RAGE_CLICK.look_back.total_seconds() == 2
+    assert RAGE_CLICK.look_back.total_seconds() == 11, "a report so long after a hit, and how long that may have taken"
+    assert RAGE_CLICK.with_rule(reported_ms=1).look_back.total_seconds() == 2
     assert fired(window_of(events[1:]), [RAGE_CLICK]).height == 1
 
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.session_rules import SessionRules
+from pipeline.signals.form_error_loop import FORM_ERROR_LOOP
 from pipeline.sessions import SessionsFold
 from tests import oracle, session_oracle
 from tests.builders import Event, cart, checkout, click, clock, frame, identify, product, purchase, records, view, watermarks
@@ -732,14 +733,15 @@ def test_friction_without_a_step_of_its_own_belongs_to_the_furthest_reached_by_t
 
 def test_what_a_signal_looks_back_at_is_the_visitors_whatever_the_session(run):
     errors = [click("form_error", at=f"10:00:{s}", form="card", field="number", session_id=f"s{s}") for s in (10, 20, 30)]
-    out = run(*errors, until="11:00")
+    out = run(*errors, until="11:00", rules=replace(RULES, signals=(FORM_ERROR_LOOP,)))
 
     assert out.of("signals", "signal", "session_id") == [("form_error_loop", "s30")]
 
 
 def test_a_signal_looks_back_at_sessions_that_have_left_the_state(run):
     """One long loop of errors, each in a session of its own that is soon forgotten, fires once."""
-    rules = replace(RULES, gap=MINUTE, retention=MINUTE, dedup_horizon=SECOND, allowed_lateness=0 * SECOND)
+    hasty = {"gap": MINUTE, "retention": MINUTE, "dedup_horizon": SECOND, "allowed_lateness": 0 * SECOND}
+    rules = replace(RULES, **hasty, signals=(FORM_ERROR_LOOP,))
     errors = [click("form_error", at=f"10:{minute:02}", form="card", field="number") for minute in range(0, 60, 4)]
 
     assert run(*errors, until="12:00", rules=rules).of("signals", "fired_at") == [clock("10:08")]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.signal_catalogue import FILE, catalogue
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", "lib", "node_modules"} & set(path.relative_to(ROOT).parts))
 
@@ -16,6 +18,11 @@ def test_the_catalogue_of_events_is_fresh():
         [sys.executable, "-m", "schemas.document", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_catalogue_of_signals_is_fresh():
+    """`make docs` writes it again."""
+    assert (ROOT / FILE).read_text() == f"{catalogue()}\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
