@@ -40,7 +40,8 @@ def catalogue() -> str:
 
 def _overview() -> Iterator[str]:
     rows = [
-        (f"[{signal.name}](#{signal.name})", signal.meaning, f"{signal.weight:g}", ", ".join(signal.profiles) or "-") for signal in SIGNALS
+        (f"[{signal.name}](#{signal.name})", signal.meaning, f"{signal.weight:g}", ", ".join(signal.profiles) or "-")
+        for signal in SIGNALS
     ]
     yield from _table(("signal", "meaning", "weight", "profiles"), rows)
 

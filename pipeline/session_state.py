@@ -49,6 +49,7 @@ class SessionState:
     @classmethod
     def empty(cls, journeys: JourneyMap) -> "SessionState":
         """Remember nothing."""
+        window = window_schemas(looked_back_at(journeys))
         return cls(
             KeyedRows(PARTS, "visitor_key"),
             KeyedRows(REACHED, "visitor_key"),
@@ -56,7 +57,9 @@ class SessionState:
             KeyedRows(LASTS, "visitor_key"),
             KeyedRows(fired_schema(journeys), "visitor_key"),
             KeyedRows(closings_schema(journeys), "visitor_key"),
-            *(KeyedRows(schema, "visitor_key") for schema in window_schemas(looked_back_at(journeys)).values()),
+            KeyedRows(window["marks"], "visitor_key"),
+            KeyedRows(window["window"], "visitor_key"),
+            KeyedRows(window["wide"], "visitor_key"),
             KeyedRows(RETIRED, "stream"),
             EventIds(),
             Rollups(),

@@ -240,19 +240,20 @@ def _by_visitor(events: pl.DataFrame) -> pl.DataFrame:
     return events.with_columns(is_other.cum_sum().cast(pl.Int64).alias("visitor"))
 
 
-def _told(events: pl.DataFrame, rows: Places, signal: AnySignal, *, whose: pl.Expr | str = "visitor") -> pl.DataFrame:
+def _told(events: pl.DataFrame, rows: Places, signal: AnySignal, *, whose: pl.Expr | None = None) -> pl.DataFrame:
     """Where one signal fires in these events, which count for it. Frames: -> FIRES."""
     names = [name for name in signal.columns if name not in BASE]
-    return signal.fires(
-        events.select(*BASE, *names, (pl.col(whose) if isinstance(whose, str) else whose).alias("visitor"))[rows], signal.rule
-    )
+    visitor = pl.col("visitor") if whose is None else whose.alias("visitor")
+    told: pl.DataFrame = signal.fires(events.select(*BASE, *names, visitor)[rows], signal.rule)
+    return told
 
 
 def _fired(events: pl.DataFrame, rows: Places, told: pl.DataFrame, signal: AnySignal, beside: Sequence[str]) -> pl.DataFrame:
     """What was told of some of these events. Frames: FIRES -> FIRED and the columns beside."""
     names = [name for name in FIRED if name in events.columns and name not in told.columns]
+    at: Places = rows[told["row"].to_numpy()]
     return (
-        events.select(*names, *beside)[rows[told["row"].to_numpy()]]
+        events.select(*names, *beside)[at]
         .with_columns(
             told["element"],
             told["value"],

@@ -1,4 +1,4 @@
-"""What signals have in common: the first of a run, the n-th of a chain, to and fro, what stands before, what a tool has told already.
+"""What signals have in common: the first of a run, the n-th of a chain, back and forth, what stands before, what a tool has told already.
 
 Frames:  events in order of (visitor, event_ms, tie) with `row`, `visitor`, `event_ms` -> some of their rows
 Time:    a span is inclusive. Each looks back as far as its docstring says, and no further, for a signal must say how far it looks back
@@ -41,7 +41,7 @@ def completed(attempts: pl.DataFrame, n: int, within_ms: int) -> pl.DataFrame:
     return completing.filter(~goes_on.fill_null(value=False)).sort("row").rechunk()
 
 
-def to_and_fro(views: pl.DataFrame, place: str, n: int, within_ms: int) -> pl.DataFrame:
+def back_and_forth(views: pl.DataFrame, place: str, n: int, within_ms: int) -> pl.DataFrame:
     """Where a visitor comes to one of two places after having been at both by turns, n stays within this time; with `took_ms` and `other`.
 
     A stay may be several views; time runs from the last of the first stay. A run is told once. It looks back twice `within_ms`.

@@ -16,12 +16,13 @@ import polars as pl
 from pipeline.checkout import is_one_of
 from pipeline.definitions import BASE
 from pipeline.events import event_schema
+from pipeline.frames import Dtype
 from pipeline.signals import SIGNALS
 
 _LOOKED_BACK_AT = [signal for signal in SIGNALS if signal.look_back and signal.closing is None]
 _CONTRACT = event_schema("clickstream")
 _KINDS: Mapping[object, str] = {pl.String: "text", pl.Int32: "number", pl.Int64: "amount", pl.Float64: "measure"}
-_DTYPES = {"text": pl.String, "number": pl.Int32, "amount": pl.Int64, "measure": pl.Float64}
+_DTYPES: Mapping[str, Dtype] = {"text": pl.String, "number": pl.Int32, "amount": pl.Int64, "measure": pl.Float64}
 _SAID = [*dict.fromkeys(name for signal in _LOOKED_BACK_AT for name in signal.columns if name not in BASE)]
 """Columns of the contract that may say something."""
 
@@ -74,7 +75,7 @@ def window_schemas(schema: pl.Schema) -> Mapping[str, pl.Schema]:
     if "event_key" in schema:
         narrow_ = {**{name: dtype for name, dtype in narrow_.items() if name != "tie"}, **_COUNTER}
     marks = {name: schema[name] for name in _OF_MARKS}
-    return {"marks": pl.Schema(marks), "window": pl.Schema(narrow_), "wide": pl.Schema({**narrow_, **_ALL})}
+    return {"marks": pl.Schema(marks), "window": pl.Schema(narrow_), "wide": pl.Schema({**narrow_, **pl.Schema(_ALL)})}
 
 
 def narrow(events: pl.DataFrame) -> Window:

@@ -127,7 +127,7 @@ DEEDS: dict[str, tuple[Event, ...]] = {
         {"event_type": "rage_click", "element": "buy", "page": "/shoes/1"},
     ),
     "error click": ({"event_type": "click", **_BUY}, {"event_type": "js_error", "message": "x is undefined", "page": "/shoes/1"}),
-    "to and fro": tuple(
+    "back and forth": tuple(
         {"event_type": "page_view", "page": page, "page_type": "listing"} for page in ("/a", "/b", "/a", "/b", "/a")
     ),
     "ping-pong": tuple(

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from pipeline.session_rules import SessionRules
-from pipeline.signals.form_error_loop import FORM_ERROR_LOOP
 from pipeline.sessions import SessionsFold
+from pipeline.signals.form_error_loop import FORM_ERROR_LOOP
 from tests import oracle, session_oracle
 from tests.builders import Event, cart, checkout, click, clock, frame, identify, product, purchase, records, view, watermarks
 from tests.strategies import MINUTE, RULES, SECOND

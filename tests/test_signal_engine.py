@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.frames import WATERMARKS
 from pipeline import signal_engine
+from pipeline.frames import WATERMARKS
 from pipeline.signal_engine import LOOKED_BACK_AT, fired, sifted
 from pipeline.signal_window import Window, narrow, whole
 from pipeline.signals import SIGNALS
@@ -14,7 +14,7 @@ from pipeline.signals.form_error_loop import FORM_ERROR_LOOP, refusals, sent
 from pipeline.signals.rage_click import RAGE_CLICK, hits
 from pipeline.signals.slow_page import SLOW_PAGE, vital
 from tests.builders import MONDAY
-from tests.signal_frames import EVENTS, SAID, rows_of, window_of
+from tests.signal_frames import SAID, rows_of, window_of
 
 HOUR = timedelta(hours=1)
 NOTHING = window_of([])
@@ -247,4 +247,6 @@ def test_events_come_out_of_the_room_that_they_share_as_they_went_in():
     assert [frame.height for frame in (window.marks, window.window, window.wide)] == [1, 1, 3]
     others = pl.col("event_type") != "view_item"
     assert_frame_equal(back.filter(others), events.filter(others), check_row_order=False)
-    assert back.filter(~others).select("event_type", "event_ms", "page").rows() == [("view_item", events.filter(~others)["event_ms"].item(), None)]
+    assert back.filter(~others).select("event_type", "event_ms", "page").rows() == [
+        ("view_item", events.filter(~others)["event_ms"].item(), None)
+    ]

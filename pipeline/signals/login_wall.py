@@ -82,7 +82,9 @@ LOGIN_WALL = Signal(
     examples=(
         Fires("log in first", (_BEGUN, shown(at_s=5))),
         Fires("register first", (_BEGUN, shown("register", at_s=5))),
-        Fires("to and fro at the wall: one signal", (_BEGUN, shown(at_s=5), shown("register", at_s=30), shown(at_s=60)), at=(1,)),
+        Fires(
+            "back and forth at the wall: one signal", (_BEGUN, shown(at_s=5), shown("register", at_s=30), shown(at_s=60)), at=(1,)
+        ),
         Fires("half an hour later", (_BEGUN, shown(at_s=1_800))),
         Quiet("before the checkout", (shown(at_s=0), happened("begin_checkout", at_ms=5_000))),
         Quiet("somebody who is known", (_BEGUN, shown(at_s=5, customer_id="anna"))),

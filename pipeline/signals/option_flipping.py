@@ -1,4 +1,4 @@
-"""Option flipping: quantity or variant of one product is set to and fro.
+"""Option flipping: quantity or variant of one product is set back and forth.
 
 What is set is a product, else a page. A *flip* is an event that sets it otherwise than the event before did: put in and taken out, another quantity,
 another of its steppers. It *completes* if with the `flips - 1` before it, it fits into `within_s`; a run is one signal.
@@ -86,7 +86,7 @@ def stepped(*elements: str, every_s: float = 2, role: str = "stepper") -> tuple[
 OPTION_FLIPPING = Signal(
     name="option_flipping",
     version=1,
-    meaning="Quantity or variant of a product is set to and fro, again and again.",
+    meaning="Quantity or variant of a product is set back and forth, again and again.",
     measures="ms from the first of the changes that make it so to the one at which it fired",
     reads=("click", "add_to_cart", "remove_from_cart"),
     columns=("element", "product_id", "quantity"),

@@ -1,4 +1,4 @@
-"""Page thrashing: to and fro between two pages, faster than either can be read.
+"""Page thrashing: back and forth between two pages, faster than either can be read.
 
 Cases:   a page loaded again -> the same stay | a page without a path -> not judged | cart, checkout and forms of several steps -> `step_ping_pong`
 """
@@ -9,7 +9,7 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import to_and_fro
+from pipeline.signal_runs import back_and_forth
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def counts(rule: PageThrashing) -> pl.Expr:
 def fires(views: pl.DataFrame, rule: PageThrashing) -> pl.DataFrame:
     """The first completing view of every run. Frames: -> FIRES."""
     return (
-        to_and_fro(views.with_row_index("row"), "page", rule.views, rule.within_s * 1_000)
+        back_and_forth(views.with_row_index("row"), "page", rule.views, rule.within_s * 1_000)
         .select(
             "row",
             pl.col("took_ms").cast(pl.Float64).alias("value"),
@@ -59,7 +59,7 @@ def viewed(*pages: str | None, every_s: float, **said: object) -> tuple[Happenin
 PAGE_THRASHING = Signal(
     name="page_thrashing",
     version=1,
-    meaning="A visitor goes to and fro between two pages, faster than either can be read.",
+    meaning="A visitor goes back and forth between two pages, faster than either can be read.",
     measures="ms from leaving the first of the stays that make it thrashing to the last",
     reads=("page_view",),
     columns=(),
@@ -75,7 +75,7 @@ PAGE_THRASHING = Signal(
         "what is on none of them."
     ),
     examples=(
-        Fires("to and fro within half a minute", viewed("/a", "/b", "/a", "/b", "/a", every_s=5)),
+        Fires("back and forth within half a minute", viewed("/a", "/b", "/a", "/b", "/a", every_s=5)),
         Fires("in exactly half a minute", viewed("/a", "/b", "/a", "/b", "/a", every_s=7.5)),
         Fires("a run is one signal, however long", viewed(*"abababab", every_s=3), at=(4,)),
         Fires("loaded again in between", viewed("/a", "/b", "/b", "/a", "/b", "/a", every_s=4)),

@@ -11,7 +11,7 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import to_and_fro
+from pipeline.signal_runs import back_and_forth
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def counts(rule: StepPingPong) -> pl.Expr:
 def fires(events: pl.DataFrame, rule: StepPingPong) -> pl.DataFrame:
     """The first completing stay of every run. Frames: -> FIRES."""
     return (
-        to_and_fro(
+        back_and_forth(
             events.with_row_index("row").with_columns(pl.coalesce("step", "page").alias("place")),
             "place",
             rule.stays,
@@ -81,7 +81,7 @@ STEP_PING_PONG = Signal(
     evidence=("page", "step", "event_ms"),
     source=(
         "Ours, for no product publishes a number. Going back once to mend an address is everyday, and a second time happens; whoever comes to the same step for the third "
-        "time by turns is sent to and fro by the shop. Ten minutes are longer than a checkout takes that goes well. Browsing is left out: to a list and back to a product is how people shop."
+        "time by turns is sent back and forth by the shop. Ten minutes are longer than a checkout takes that goes well. Browsing is left out: to a list and back to a product is how people shop."
     ),
     examples=(
         Fires("shipping and payment by turns", stays("shipping", "payment", "shipping", "payment", "shipping", every_s=60)),

@@ -46,10 +46,10 @@ def ids(n, seed):
 class Shop:
     """A state with so many open sessions, and what happens in it next."""
 
-    def __init__(self, n):
+    def __init__(self, n, rules=RULES):
         self.n, self.next_seed, self.at_ms = n, n, BEGAN_MS
         self.visitors, self.sessions = ids(n, self.seed()), ids(n, self.seed())
-        self.fold = SessionsFold(RULES)
+        self.fold = SessionsFold(rules)
         self.state, self.watermarks = self.fold.empty(), frames.WATERMARKS.to_frame()
         order = np.random.default_rng(self.seed()).permutation(n)
         for begin in range(0, n, PRELOADED):

@@ -10,7 +10,7 @@ from tests.benchmarks.runs_apart import measured, scaled
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
 SMALL, ROUNDS, STEPS = 10_000, 3, 24
-RATIO, BYTES = 0.7, 400
+RATIO, BYTES = 0.7, 600
 APART = ("ids", "rollups")
 """Kept an event, and a count; everything else is kept a session."""
 

@@ -1,6 +1,7 @@
 """Signals of clicks, in plain loops."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from pipeline.signals.dead_click import DeadClick
 from pipeline.signals.error_click import ErrorClick
@@ -158,7 +159,7 @@ def option_flippings(events: Sequence[Row], rule: OptionFlipping) -> Iterator[To
     chains = [
         [
             event
-            for before, event in zip(theirs, theirs[1:], strict=False)
+            for before, event in pairwise(theirs)
             if set_to(before) != set_to(event) and since(before, event) <= rule.within_s * 1_000
         ]
         for theirs in things.values()

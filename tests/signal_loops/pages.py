@@ -51,17 +51,19 @@ def page_errors(events: Sequence[Row], rule: PageError) -> Iterator[Told]:
 
 
 def page_thrashings(views: Sequence[Row], rule: PageThrashing) -> Iterator[Told]:
-    """To and fro between two pages."""
+    """Back and forth between two pages."""
     seen = [view for view in views if view.get("page") is not None and view.get("page_type") not in rule.ignored_page_types]
-    for view, other, took_ms in to_and_fro(seen, [view["page"] for view in seen], rule.views, rule.within_s * 1_000):
+    for view, other, took_ms in back_and_forth(seen, [view["page"] for view in seen], rule.views, rule.within_s * 1_000):
         yield Told(view, float(took_ms), other, f"{rule.views} times by turns here and at {other} in {took_ms // 1_000} s")
 
 
 def step_ping_pongs(events: Sequence[Row], rule: StepPingPong) -> Iterator[Told]:
-    """To and fro between two steps."""
+    """Back and forth between two steps."""
     steps = [event for event in events if event["event_type"] != "page_view" or event.get("page_type") in rule.page_types]
     steps = [event for event in steps if place_of(event) is not None]
-    for event, other, took_ms in to_and_fro(steps, [str(place_of(event)) for event in steps], rule.stays, rule.within_s * 1_000):
+    for event, other, took_ms in back_and_forth(
+        steps, [str(place_of(event)) for event in steps], rule.stays, rule.within_s * 1_000
+    ):
         detail = f"{rule.stays} times by turns at {place_of(event)} and {other} in {took_ms // 1_000} s"
         yield Told(event, float(took_ms), place_of(event), detail)
 
@@ -72,7 +74,7 @@ def place_of(event: Row) -> str | None:
     return event.get("page") if step is None else step
 
 
-def to_and_fro(views: Sequence[Row], places: Sequence[str], n: int, within_ms: int) -> Iterator[tuple[Row, str, int]]:
+def back_and_forth(views: Sequence[Row], places: Sequence[str], n: int, within_ms: int) -> Iterator[tuple[Row, str, int]]:
     """Where the n-th stay by turns at two places begins, the first of every run: the view, the other place, and how long it took."""
     stays: list[list[int]] = []
     for at in range(len(views)):
