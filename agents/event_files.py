@@ -10,7 +10,7 @@ import polars as pl
 import polars.selectors as cs
 import pyarrow.parquet as pq
 
-from pipeline.simulator.contract import CONTRACT
+from pipeline.simulator.entries import contract_of
 
 Format = Literal["ndjson", "parquet"]
 Write = Callable[[pl.DataFrame], None]
@@ -35,8 +35,9 @@ def ndjson(files: ExitStack, path: Path) -> Write:
 
 
 def parquet(files: ExitStack, path: Path) -> Write:
-    """Open a Parquet file of events, whole once `files` is closed."""
-    file = files.enter_context(pq.ParquetWriter(path, pl.DataFrame(schema=CONTRACT).to_arrow().schema, compression="zstd"))
+    """Open a Parquet file of the events of the family that its name says, whole once `files` is closed."""
+    columns = pl.DataFrame(schema=contract_of(path.stem)).to_arrow().schema
+    file = files.enter_context(pq.ParquetWriter(path, columns, compression="zstd"))
 
     def write(frame: pl.DataFrame) -> None:
         if frame.height:

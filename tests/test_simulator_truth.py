@@ -35,7 +35,14 @@ def evidence(told, events) -> pl.DataFrame:
     ours = ("visit_id", "event_at", "event_type", "page", "element", "form", "metric", "message", "value", "status", "reaction_ms")
     return (
         told.frictions.select(
-            "visit_id", "kind", "began_at", "at", "n_events", "is_clear", pl.col("page").alias("where"), pl.col("element").alias("what")
+            "visit_id",
+            "kind",
+            "began_at",
+            "at",
+            "n_events",
+            "is_clear",
+            pl.col("page").alias("where"),
+            pl.col("element").alias("what"),
         )
         .join(events.select(*ours), on="visit_id")
         .filter(pl.col("event_at").is_between("began_at", "at"))
@@ -206,7 +213,9 @@ def test_a_slow_page_has_one_clearly_poor_vital_and_nothing_else_is_poor(told, e
     assert of_slow_page.filter("is_clear").select(poor.all()).item()
     assert vague["measure"].is_between(0.2, 5_000).all()
     n_poor = events.filter(event_type="web_vital").filter(poor).height
-    assert 50 < told.frictions.filter("is_clear", kind="slow_page").height <= n_poor <= told.frictions.filter(kind="slow_page").height
+    assert (
+        50 < told.frictions.filter("is_clear", kind="slow_page").height <= n_poor <= told.frictions.filter(kind="slow_page").height
+    )
 
 
 def test_a_page_error_is_an_error_of_the_page_or_of_its_server(told, events):

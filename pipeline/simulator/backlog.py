@@ -52,7 +52,9 @@ class Backlog:
     @classmethod
     def nothing(cls) -> "Backlog":
         """No rows."""
-        return cls({name: pl.DataFrame(schema=schema({"visit": pl.Int64, **shape, due(name): TIME})) for name, shape in SHAPES.items()})
+        return cls(
+            {name: pl.DataFrame(schema=schema({"visit": pl.Int64, **shape, due(name): TIME})) for name, shape in SHAPES.items()}
+        )
 
     @classmethod
     def arrived(cls, story: Stories, after: Aftermath, n_visits: int, seed: Sequence[int], disorder: Disorder) -> "Backlog":
@@ -60,7 +62,9 @@ class Backlog:
         shift = pl.col("visit") + n_visits
         frames = {"events": disordered(story.events.with_columns(shift), [*seed, 0], disorder, by="visitor_id")}
         settled = frames["events"].group_by("visit").agg(pl.col("record_at").max().alias("settled_at"))
-        frames["truth"] = story.truth.with_columns((pl.int_range(pl.len(), dtype=pl.Int64) + n_visits).alias("visit")).join(settled, on="visit", how="left", maintain_order="left")
+        frames["truth"] = story.truth.with_columns((pl.int_range(pl.len(), dtype=pl.Int64) + n_visits).alias("visit")).join(
+            settled, on="visit", how="left", maintain_order="left"
+        )
         whose = frames["truth"].select("visit_id", "visit", "settled_at")
         frames["frictions"] = story.frictions.join(whose, on="visit_id", how="left", maintain_order="left")
         for number, name in enumerate(_FAMILIES, start=1):
@@ -70,7 +74,9 @@ class Backlog:
             over = getattr(after, name).with_columns(shift, (pl.col("ended_ms") + MOST_MS).cast(TIME).alias("settled_at"))
             frames[name] = over.drop("ended_ms")
         columns = cls.nothing().frames
-        return cls({name: frame.select(columns[name].columns).sort(due(name), maintain_order=True) for name, frame in frames.items()})
+        return cls(
+            {name: frame.select(columns[name].columns).sort(due(name), maintain_order=True) for name, frame in frames.items()}
+        )
 
     @classmethod
     def all_of(cls, parts: Sequence["Backlog"]) -> "Backlog":
@@ -95,7 +101,9 @@ class Backlog:
 
     def of_visits(self, numbers: pl.DataFrame) -> "Backlog":
         """What belongs to these visits."""
-        return Backlog({name: frame.join(numbers, on="visit", how="semi", maintain_order="left") for name, frame in self.frames.items()})
+        return Backlog(
+            {name: frame.join(numbers, on="visit", how="semi", maintain_order="left") for name, frame in self.frames.items()}
+        )
 
     def whole(self, n_events: int) -> "Backlog":
         """The first visits, in order of their beginning, that together have so many events, and all that follows from them."""

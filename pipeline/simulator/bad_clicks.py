@@ -12,7 +12,7 @@ import polars as pl
 from pipeline.simulator.clicks import BUTTON_OF_KIND, WATCHED_MS, places
 from pipeline.simulator.draws import Ints, thought_ms
 from pipeline.simulator.friction import Moment
-from pipeline.simulator.happenings import happenings, repeated, strings
+from pipeline.simulator.happenings import Cells, happenings, repeated, strings
 from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 from pipeline.simulator.quality import JS_MESSAGES
@@ -46,7 +46,7 @@ def broken(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     page = np.flatnonzero(pages["error_click"].to_numpy())
     vague = rng.random(len(page)) < VAGUE
     after_ms = np.where(vague, rng.integers(*_BREAKS_LATE_MS, len(page)), rng.integers(*_BREAKS_MS, len(page)))
-    said = {"planted": "error_click", "vague": vague, "measure": after_ms}
+    said: dict[str, Cells] = {"planted": "error_click", "vague": vague, "measure": after_ms}
     kind = pages["kind"].to_numpy()[page]
     return [
         # The page answers, if only with an error: the click is not dead.
@@ -95,7 +95,7 @@ def flips(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _hits(rng: np.random.Generator, pages: pl.DataFrame, page: Ints, moment: Moment, **said: object) -> pl.DataFrame:
+def _hits(rng: np.random.Generator, pages: pl.DataFrame, page: Ints, moment: Moment, **said: Cells) -> pl.DataFrame:
     """One click a page on the button that leads on."""
     kind = pages["kind"].to_numpy()[page]
     x_px, y_px = places(rng, pages, page, page, spread_px=0)
@@ -109,5 +109,6 @@ def _hits(rng: np.random.Generator, pages: pl.DataFrame, page: Ints, moment: Mom
         x_px=x_px,
         y_px=y_px,
         watched_ms=WATCHED_MS,
-        **said,  # type: ignore[arg-type]  # each is one of Cells
+        nth=0,
+        **said,
     )

@@ -18,7 +18,8 @@ CASES = schema(
 )  # fmt: skip
 """A row an order, a request, an approval, an onboarding, told once it is over. `visit_id`: the visit that it began with. `outcome`: how it ended. `met`: frictions met,
 first met first; `waited`: what was waited for in vain, or too long. `left`: the customer never comes back; `left_at_journey`, `left_at_step`, `because`: where and
-why, a kind or 'no_reason', '' for who stays; `chance`: the probability that `because` had. `shock`: what went wrong for everybody, else ''."""
+why, a kind or 'no_reason', '' for who stays; `chance`: the probability that `because` had. `shock`: what went wrong for everybody, else ''. `n_events`: of orders and
+deliveries."""
 
 INCIDENTS = schema(
     {

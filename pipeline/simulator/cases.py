@@ -56,9 +56,17 @@ def groups(rng: np.random.Generator, story: Stories, weather: Weather) -> list[G
     web = _web_orders(story)
     asked = _requests(story)
     errand = asked["errand"].to_numpy()
-    found = [_quoted(rng, asked.filter(errand == kind), weather, is_bulk=kind == Errand.BULK_PRICE) for kind in (Errand.RFQ, Errand.BULK_PRICE)]
+    found = [
+        _quoted(rng, asked.filter(errand == kind), weather, is_bulk=kind == Errand.BULK_PRICE)
+        for kind in (Errand.RFQ, Errand.BULK_PRICE)
+    ]
     accepted = found[0][1]
-    chains = pl.concat([asked.filter(errand == Errand.APPROVAL).select(REQUESTED.names()), accepted.filter("needs_approval").select(REQUESTED.names())])
+    chains = pl.concat(
+        [
+            asked.filter(errand == Errand.APPROVAL).select(REQUESTED.names()),
+            accepted.filter("needs_approval").select(REQUESTED.names()),
+        ]
+    )
     approved, granted_ms = _approved(rng, chains)
     of_quote = granted_ms[chains.height - int(accepted["needs_approval"].sum()) :]
     from_quotes = _orders_of_quotes(rng, accepted, of_quote)
@@ -80,26 +88,30 @@ def _web_orders(story: Stories) -> pl.DataFrame:
         "visit", "order_id", pl.lit(None, pl.String).alias("parent_id"), pl.col("event_at").to_physical().alias("at_ms"), "site", "country",
         "visitor_id", "session_id", "customer_id", "account_id", "cart_id", "amount_minor", "currency",
         whose["cart_items"].alias("n_items"), whose["reorders"].alias("is_reorder"),
-    ).cast(dict(PLACED))  # fmt: skip
+    ).cast(PLACED)  # fmt: skip
 
 
 def _requests(story: Stories) -> pl.DataFrame:
     """The errands that were finished: the page that says so follows the form. Frames: -> REQUESTED."""
     sent = story.events.filter((pl.col("event_type") == "page_view") & (pl.col("page") == "/account"))
     whose = story.visits.select("errand", "currency")[sent["visit"]]
-    number = pl.Series([{Errand.RFQ: "rfq-", Errand.BULK_PRICE: "bulk-", Errand.ONBOARDING: "onb-"}.get(kind, "ap-") for kind in Errand])
+    number = pl.Series(
+        [{Errand.RFQ: "rfq-", Errand.BULK_PRICE: "bulk-", Errand.ONBOARDING: "onb-"}.get(kind, "ap-") for kind in Errand]
+    )
     return sent.select(
         "visit", pl.concat_str(number.gather(whose["errand"]), pl.col("event_id").str.slice(0, 8)).alias("order_id"),
         whose["errand"], pl.col("event_at").to_physical().alias("at_ms"), "site", "country", "visitor_id", "session_id", "customer_id",
         "account_id", whose["currency"],
-    ).cast(dict(REQUESTED))  # fmt: skip
+    ).cast(REQUESTED)  # fmt: skip
 
 
 def _ordered(rng: np.random.Generator, placed: pl.DataFrame, weather: Weather) -> Group:
     sent = dispatch(rng, placed)
     carried = carriage(rng, sent, placed["order_id"], placed["country"], weather)
     back, back_ms = returns(rng, placed, sent, carried)
-    base = placed.select("site", "order_id", "customer_id", "account_id", "amount_minor", "currency", pl.lit("order").alias("document_type"))
+    base = placed.select(
+        "site", "order_id", "customer_id", "account_id", "amount_minor", "currency", pl.lit("order").alias("document_type")
+    )
     orders = told(rng, "order", [*sent.blocks, *back], base)
     deliveries = told(rng, "delivery", carried.blocks, placed.select("site"))
     came = carried.delivered_ms != NEVER_MS
@@ -130,7 +142,8 @@ def _quoted(rng: np.random.Generator, asked: pl.DataFrame, weather: Weather, *, 
     orders = told(rng, "order", quoted.blocks, base)
     shock = weather.scenario.quotes
     facts = _facts(asked, "rfq", quoted.ended_ms, quoted.outcome).with_columns(
-        _shocks(quoted.is_shocked, "" if shock is None else shock.name), pl.Series("promised_ms", asked["at_ms"].to_numpy() + 2 * DAY_MS)
+        _shocks(quoted.is_shocked, "" if shock is None else shock.name),
+        pl.Series("promised_ms", asked["at_ms"].to_numpy() + 2 * DAY_MS),
     )
     waits = _waits("slow_quote", quoted.is_slow, asked["at_ms"].to_numpy() + 2 * DAY_MS)
     taken = quoted.accepted_ms != NEVER_MS
@@ -176,7 +189,7 @@ def _orders_of_quotes(rng: np.random.Generator, accepted: pl.DataFrame, granted_
         )
         .filter(pl.Series(at_ms != NEVER_MS))
         .select(PLACED.names())
-        .cast(dict(PLACED))
+        .cast(PLACED)
     )
 
 

@@ -28,9 +28,7 @@ def searches(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     times = np.select([is_vague, asks], [1, rng.integers(3, 6, len(here))], rng.integers(1, 3, len(here)))
     page, nth = repeated(here, times)
     found_some = np.repeat(is_vague | asks, times)
-    query = np.where(
-        found_some, rng.integers(0, len(QUERIES), len(page)), len(QUERIES) + rng.integers(0, len(_ODD), len(page))
-    )
+    query = np.where(found_some, rng.integers(0, len(QUERIES), len(page)), len(QUERIES) + rng.integers(0, len(_ODD), len(page)))
     return happenings(
         page,
         Moment.SOUGHT,

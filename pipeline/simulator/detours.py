@@ -12,7 +12,7 @@ Cases:   thrashing: five and more changes in a few seconds each | vague: three o
 import numpy as np
 import polars as pl
 
-from pipeline.simulator.draws import Ints, thought_ms
+from pipeline.simulator.draws import Floats, Ints, thought_ms
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import Cells, happenings, repeated, strings
 from pipeline.simulator.obstacles import VAGUE
@@ -108,7 +108,7 @@ def walls(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     ]
 
 
-def _as_guest(rng: np.random.Generator, page: Ints, pace_ms: Ints) -> pl.DataFrame:
+def _as_guest(rng: np.random.Generator, page: Ints, pace_ms: Floats) -> pl.DataFrame:
     return happenings(
         page,
         Moment.WALLED,

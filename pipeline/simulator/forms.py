@@ -68,7 +68,9 @@ def forms(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
             Moment.FILLED,
             "form_error",
             # Six attempts of at most 40 s: clear of any window in which people count them.
-            np.where(vague[page], rng.integers(60_000, 400_000, len(page)), 2_000 + np.minimum(thought_ms(rng, pace_ms[page]), 38_000)),
+            np.where(
+                vague[page], rng.integers(60_000, 400_000, len(page)), 2_000 + np.minimum(thought_ms(rng, pace_ms[page]), 38_000)
+            ),
             nth=nth,
             form=strings(_FORMS, kind[page]),
             field=strings(_FIELD, field),

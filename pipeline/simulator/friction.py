@@ -134,7 +134,7 @@ def trodden(
     visit = pages["visit"].to_numpy()
     vital = rng.choice(len(VITALS), n, p=_VITAL_SHARES)
     is_shocked = _shocked(visits, weather)
-    met = _met(rng, visits, pages, obstacles, weather, is_shocked)
+    met = _met(rng, visits, pages, obstacles, weather=weather, is_shocked=is_shocked)
     page, kind = np.nonzero(met)
     moment = _MOMENTS[kind]
     moment = np.where(kind == _SLOW, _VITAL_MOMENTS[vital[page]], moment)
@@ -168,6 +168,7 @@ def _met(
     visits: pl.DataFrame,
     pages: pl.DataFrame,
     obstacles: Sequence[Obstacle],
+    *,
     weather: Weather,
     is_shocked: Bools,
 ) -> Bools:
@@ -188,7 +189,7 @@ def _met(
 
 def _shocked(visits: pl.DataFrame, weather: Weather) -> Bools:
     shock = weather.scenario.pages
-    hit = weather.hits(shock, visits["at_ms"].to_numpy()) & ~visits["is_bot"].to_numpy()
+    hit: Bools = weather.hits(shock, visits["at_ms"].to_numpy()) & ~visits["is_bot"].to_numpy()
     if shock is not None and shock.device is not None:
         hit &= (visits["device_name"] == shock.device).to_numpy()
     return hit

@@ -66,7 +66,9 @@ def dispatch(rng: np.random.Generator, placed: pl.DataFrame) -> Dispatch:
     changes = is_paid & (rng.random(n) < _CHANGED)
     changed_ms = confirmed_ms + between(rng, n, 5 * MINUTE_MS, HOUR_MS)
     cancels = is_paid & (rng.random(n) < _CANCELLED)
-    cancelled_ms = np.select([cancels, ~is_paid], [confirmed_ms + between(rng, n, 70 * MINUTE_MS, 3 * HOUR_MS), given_up_ms], NEVER_MS)
+    cancelled_ms = np.select(
+        [cancels, ~is_paid], [confirmed_ms + between(rng, n, 70 * MINUTE_MS, 3 * HOUR_MS), given_up_ms], NEVER_MS
+    )
     waits_ms = np.maximum(about(rng, n, 9 * HOUR_MS, 0.5), 75 * MINUTE_MS)
     waits_ms += np.where(rng.random(n) < _STUCK, between(rng, n, 3 * DAY_MS, 7 * DAY_MS), 0)
     shipped_ms = np.where(is_paid & ~cancels, confirmed_ms + waits_ms, NEVER_MS)

@@ -12,7 +12,7 @@ import polars as pl
 from pipeline.simulator.arrivals import DAY_MS, HOUR_MS
 from pipeline.simulator.draws import Bools, Ints
 from pipeline.simulator.entries import MINUTE_MS, between, entries, texts
-from pipeline.simulator.happenings import strings
+from pipeline.simulator.happenings import Cells, strings
 from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.orders import NEVER_MS, Dispatch
 from pipeline.simulator.scenarios import Weather
@@ -83,7 +83,7 @@ def carriage(rng: np.random.Generator, sent: Dispatch, order_id: pl.Series, coun
     known = rng.random(n) < _KNOWS_ORDER
     whose = texts(order_id, known)
 
-    def of(which: Bools, event_type: str, at_ms: Ints, **columns: object) -> pl.DataFrame:
+    def of(which: Bools, event_type: str, at_ms: Ints, **columns: Cells) -> pl.DataFrame:
         here = np.flatnonzero(which)
         return entries(
             "delivery", here, event_type, at_ms[here], delivery_id=sent.delivery_id.gather(here), order_id=whose.gather(here),
@@ -113,13 +113,11 @@ def carriage(rng: np.random.Generator, sent: Dispatch, order_id: pl.Series, coun
         of(is_lost, "expired", expired_ms),
     ]  # fmt: skip
     is_late = is_sent & (is_lost | is_sent_back | (delivered_ms > promised_ms))
-    ended_ms = np.select(
-        [~is_sent, is_lost, is_sent_back], [np.full(n, NEVER_MS), expired_ms, again_ms + 6 * DAY_MS], delivered_ms
-    )
+    ended_ms = np.select([~is_sent, is_lost, is_sent_back], [np.full(n, NEVER_MS), expired_ms, again_ms + 6 * DAY_MS], delivered_ms)
     return Carriage(blocks, delivered_ms, is_late, is_lost, is_sent_back, is_shocked, ended_ms)
 
 
-def _of(here: Ints, value: object) -> object:
+def _of(here: Ints, value: Cells) -> Cells:
     """The values of these rows; one for all stays as it is."""
     if isinstance(value, pl.Series):
         return value.gather(here)

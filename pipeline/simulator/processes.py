@@ -55,7 +55,9 @@ def approvals(rng: np.random.Generator, at_ms: Ints, n_steps: Ints) -> Process:
         approver = strings([f"u-{number}" for number in range(_APPROVERS)], rng.integers(0, _APPROVERS, m))
         asked_ms = now_ms[here]
         slow = rng.random(m) < _SLOW
-        takes_ms = np.where(slow, between(rng, m, 3 * DAY_MS, 8 * DAY_MS), np.minimum(about(rng, m, 5 * HOUR_MS, 0.9), DUE_MS - HOUR_MS))
+        takes_ms = np.where(
+            slow, between(rng, m, 3 * DAY_MS, 8 * DAY_MS), np.minimum(about(rng, m, 5 * HOUR_MS, 0.9), DUE_MS - HOUR_MS)
+        )
         decided_ms = asked_ms + takes_ms
         mood = rng.random(m)
         kind = np.searchsorted(np.cumsum((_GRANTED, _REJECTED, _WITHDRAWN)), mood, side="right")
@@ -64,9 +66,7 @@ def approvals(rng: np.random.Generator, at_ms: Ints, n_steps: Ints) -> Process:
         )
         for which, event_type in enumerate(("approval_granted", "approval_rejected", "approval_withdrawn")):
             some = np.flatnonzero(kind == which)
-            blocks.append(
-                entries("order", here[some], event_type, decided_ms[some], step=name, assignee_id=approver.gather(some))
-            )
+            blocks.append(entries("order", here[some], event_type, decided_ms[some], step=name, assignee_id=approver.gather(some)))
         fate[here], last_step[here] = kind, step
         is_slow[here] |= slow | (kind == 3)
         now_ms[here] = np.where(kind == 3, asked_ms + DUE_MS, decided_ms + between(rng, m, 1_000, 5_000))

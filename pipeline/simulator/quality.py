@@ -51,7 +51,11 @@ def vitals(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
         better = rng.random(len(told)) < COULD_BE_BETTER
         value = np.select(
             [vague, poor, better],
-            [rng.uniform(*_NEARLY[which], len(told)), rng.uniform(*_POOR[which], len(told)), rng.uniform(*_BETTER[which], len(told))],
+            [
+                rng.uniform(*_NEARLY[which], len(told)),
+                rng.uniform(*_POOR[which], len(told)),
+                rng.uniform(*_BETTER[which], len(told)),
+            ],
             rng.uniform(*_GOOD[which], len(told)),
         ).round(0 if which < 2 else 4)
         # The largest paint is told when it has come, the others when the page has been used for a while.

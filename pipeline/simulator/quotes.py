@@ -82,7 +82,11 @@ def quotes(rng: np.random.Generator, requested: pl.DataFrame, weather: Weather, 
     def of(which: Bools, event_type: str, at_ms: Ints, **columns: Ints | str | pl.Series) -> pl.DataFrame:
         here = np.flatnonzero(which)
         return entries(
-            "order", here, event_type, at_ms[here], **{name: value if isinstance(value, str) else value[here] for name, value in columns.items()}
+            "order",
+            here,
+            event_type,
+            at_ms[here],
+            **{name: value if isinstance(value, str) else value[here] for name, value in columns.items()},
         )
 
     blocks = [

@@ -128,9 +128,7 @@ def hesitations(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """Minutes of looking at what is to be paid, and a hand on the mouse at last."""
     page = np.flatnonzero(pages["payment_hesitation"].to_numpy())
     vague = rng.random(len(page)) < VAGUE
-    waits_ms = np.where(
-        vague, rng.integers(*_HESITATES_VAGUELY_MS, len(page)), rng.integers(*_HESITATES_MS, len(page))
-    )
+    waits_ms = np.where(vague, rng.integers(*_HESITATES_VAGUELY_MS, len(page)), rng.integers(*_HESITATES_MS, len(page)))
     return happenings(
         page,
         Moment.HESITATED,

@@ -18,7 +18,7 @@ import polars as pl
 from pipeline.simulator.aftermath import Aftermath, aftermath
 from pipeline.simulator.arrivals import DAY_MS, arrivals
 from pipeline.simulator.backlog import OF_VISITS, SHAPES, Ahead, Backlog, Queue, due, times_ms
-from pipeline.simulator.columns import TIME
+from pipeline.simulator.decisions import times
 from pipeline.simulator.disorder import Disorder
 from pipeline.simulator.draws import Ints
 from pipeline.simulator.obstacles import OBSTACLES, Obstacle
@@ -161,7 +161,12 @@ class Simulator:
         shops = self._shops()
         per_day = max(sum(shop.visitors_per_day for shop in shops), 1e-9)
         length_ms = int(np.clip(_VISITORS_PER_COHORT / per_day * DAY_MS, _SHORTEST_MS, _LONGEST_MS))
-        habits = Habits(self.session_gap // timedelta(milliseconds=1), self.long_pauses, self.obstacles, Weather(self.scenario, _ms(self.start_at)))
+        habits = Habits(
+            self.session_gap // timedelta(milliseconds=1),
+            self.long_pauses,
+            self.obstacles,
+            Weather(self.scenario, _ms(self.start_at)),
+        )
         begin_ms, number, n_visits = _ms(self.start_at), 0, 0
         expected, first_order = pl.DataFrame(schema=VISITORS), _FIRST_ORDER
         while True:
@@ -248,8 +253,7 @@ def _back_after(
 
 def _knowing(story: Stories, which: pl.Series, next_ms: Ints) -> Stories:
     """The story in which these visits know when the next one begins."""
-    times = pl.Series(np.where(next_ms < 0, None, next_ms).tolist(), dtype=pl.Int64).cast(TIME)
-    came = story.truth["came_back_at"].scatter(which.arg_true(), times)
+    came = story.truth["came_back_at"].scatter(which.arg_true(), times(next_ms))
     return replace(story, truth=story.truth.with_columns(came.alias("came_back_at")))
 
 

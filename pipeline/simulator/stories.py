@@ -72,10 +72,11 @@ def stories(
     told = _timed(rng, meant, opened, _happenings(rng, opened), gap_ms=habits.gap_ms)
     told = _carried(meant, opened, told, shops, first_order=first_order)
     shock = "" if habits.weather.scenario.pages is None else habits.weather.scenario.pages.name
-    planted = frictions(told, opened, meant, shops, habits.obstacles, shock)
-    whole = truth(told, opened, meant, shops, planted, shock)
+    planted = frictions(told, opened, meant, shops, obstacles=habits.obstacles, shock=shock)
+    whole = truth(told, opened, meant, shops, planted=planted, shock=shock)
     last = told.group_by("visit", maintain_order=True).agg(
-        pl.col("customer_id").is_not_null().any().alias("logged_in"), pl.col("total_minor").last(),
+        pl.col("customer_id").is_not_null().any().alias("logged_in"),
+        pl.col("total_minor").last(),
         pl.col("quantity").filter(pl.col("event_type") == "add_to_cart").sum().cast(pl.Int64).alias("n_added"),
     )
     ended = meant.with_columns(

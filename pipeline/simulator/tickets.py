@@ -8,6 +8,7 @@ Cases:   a bot answers, and is enough or not | the customer leaves the queue | a
          answers: a clear score | vague: the middle of the scale
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ import polars as pl
 
 from pipeline.simulator.arrivals import DAY_MS, HOUR_MS
 from pipeline.simulator.columns import schema
-from pipeline.simulator.draws import Bools, Ints
+from pipeline.simulator.draws import Bools, Floats, Ints
 from pipeline.simulator.entries import MINUTE_MS, between, entries
 from pipeline.simulator.happenings import strings
 from pipeline.simulator.identifiers import short_ids
@@ -33,6 +34,7 @@ CONTACTED = schema(
 """`case`: row of CASES, -1: of no case. `about`: the friction or the wait that it is about, else 'how_to'. `nth`: contacts about the same before."""
 
 CHANNELS = ("chat", "email", "phone", "form", "social")
+_CHAT, _PHONE = 0, 2
 _CHANNEL_SHARES = (0.40, 0.34, 0.13, 0.10, 0.03)
 GOOD_SERVICE, GOOD_IN_A_FLOOD = 0.65, 0.15
 _TEAMS = ("first_line", "parcels", "payments", "accounts")
@@ -60,19 +62,46 @@ class Served:
     ended_ms: Ints
 
 
-def tickets(rng: np.random.Generator, contacted: pl.DataFrame, weather: Weather) -> Served:
-    """Tickets until they are closed."""
+@dataclass(frozen=True)
+class _Course:
+    """How it goes: what happens, and when; a value a ticket."""
+
+    is_shocked: Bools
+    is_good: Bools
+    channel: Ints
+    has_bot: Bools
+    by_bot: Bools
+    bot_ms: Ints
+    asked_ms: Ints
+    has_left: Bools
+    patience_ms: Ints
+    is_served: Bools
+    replied_ms: Ints
+    wrote_back: Bools
+    back_ms: Ints
+    moved: Bools
+    moved_ms: Ints
+    raised: Bools
+    raised_ms: Ints
+    final_ms: Ints
+    solved_ms: Ints
+    again: Bools
+    again_ms: Ints
+    reply_again_ms: Ints
+    last_solved_ms: Ints
+
+
+def _course(rng: np.random.Generator, contacted: pl.DataFrame, weather: Weather) -> _Course:
     n = contacted.height
     at_ms = contacted["at_ms"].to_numpy()
     is_shocked = weather.hits(weather.scenario.support, at_ms)
     is_good = rng.random(n) < np.where(is_shocked, GOOD_IN_A_FLOOD, GOOD_SERVICE)
     good = is_good.astype(np.int64)
-    channel = rng.choice(len(CHANNELS), n, p=_CHANNEL_SHARES)
-    is_chat, is_live = channel == 0, (channel == 0) | (channel == 2)
-    is_how_to = (contacted["topic"] == "how_to").to_numpy()
+    channel = rng.choice(len(CHANNELS), n, p=_CHANNEL_SHARES).astype(np.int64)
+    is_live = (channel == _CHAT) | (channel == _PHONE)
 
-    has_bot = is_chat & (rng.random(n) < 0.6)
-    by_bot = has_bot & (rng.random(n) < np.where(is_how_to, 0.6, 0.1))
+    has_bot = (channel == _CHAT) & (rng.random(n) < 0.6)
+    by_bot = has_bot & (rng.random(n) < np.where((contacted["topic"] == "how_to").to_numpy(), 0.6, 0.1))
     bot_ms = at_ms + between(rng, n, 1_500, 8_000)
     asked_ms = np.where(has_bot, bot_ms + between(rng, n, 20_000, 120_000), at_ms)
     queue_ms = np.where(is_good, between(rng, n, 15_000, 150_000), between(rng, n, 3 * MINUTE_MS, 20 * MINUTE_MS))
@@ -80,80 +109,138 @@ def tickets(rng: np.random.Generator, contacted: pl.DataFrame, weather: Weather)
     patience_ms = (5 * MINUTE_MS * rng.lognormal(0.0, 0.7, n)).astype(np.int64)
     has_left = is_live & ~by_bot & (queue_ms > patience_ms)
     mail_ms = np.where(is_good, between(rng, n, HOUR_MS, 10 * HOUR_MS), between(rng, n, 20 * HOUR_MS, 90 * HOUR_MS))
-    replied_ms = asked_ms + np.where(is_live, queue_ms, mail_ms)
     is_served = ~by_bot & ~has_left
 
-    pause = lambda: np.where(is_live, between(rng, n, 40_000, 4 * MINUTE_MS), between(rng, n, HOUR_MS, 12 * HOUR_MS))  # noqa: E731 - one line, used here alone
-    wrote_back = is_served & (rng.random(n) < np.where(is_good, 0.4, 0.75))
-    back_ms = replied_ms + pause()
-    moved = is_served & (rng.random(n) < np.array(_TRANSFERRED)[good])
-    moved_ms = back_ms + pause()
-    raised = is_served & (rng.random(n) < np.array(_ESCALATED)[good])
-    raised_ms = moved_ms + pause()
-    final_ms = raised_ms + pause()
-    solved_ms = np.select([by_bot, is_served], [bot_ms + between(rng, n, MINUTE_MS, 4 * MINUTE_MS), final_ms + pause()], NEVER_MS)
-    is_solved = solved_ms != NEVER_MS
+    def after(before_ms: Ints) -> Ints:
+        """The next thing: minutes later in a talk, hours later in letters."""
+        later: Ints = before_ms + np.where(is_live, between(rng, n, 40_000, 4 * MINUTE_MS), between(rng, n, HOUR_MS, 12 * HOUR_MS))
+        return later
+
+    replied_ms = asked_ms + np.where(is_live, queue_ms, mail_ms)
+    back_ms = after(replied_ms)
+    moved_ms = after(back_ms)
+    raised_ms = after(moved_ms)
+    final_ms = after(raised_ms)
+    solved_ms = np.select([by_bot, is_served], [bot_ms + between(rng, n, MINUTE_MS, 4 * MINUTE_MS), after(final_ms)], NEVER_MS)
     again = is_served & (rng.random(n) < np.array(_REOPENED)[good])
     again_ms = solved_ms + between(rng, n, 2 * HOUR_MS, 48 * HOUR_MS)
-    reply_again_ms = again_ms + pause()
-    solved_again_ms = reply_again_ms + pause()
-    last_solved_ms = np.where(again, solved_again_ms, solved_ms)
-    closed_ms = last_solved_ms + 3 * DAY_MS
-    rates = is_solved & (rng.random(n) < _ANSWERS_CSAT)
-    csat = 1 + (rng.random(n)[:, None] > np.cumsum(_CSAT[good], axis=1)).sum(axis=1).clip(0, 4)
-    tells = is_solved & ~rates & (rng.random(n) < _ANSWERS_CES)
-    ces = np.where(is_good, rng.integers(5, 8, n), rng.integers(1, 5, n))
+    reply_again_ms = after(again_ms)
+    return _Course(
+        is_shocked=is_shocked,
+        is_good=is_good,
+        channel=channel,
+        has_bot=has_bot,
+        by_bot=by_bot,
+        bot_ms=bot_ms,
+        asked_ms=asked_ms,
+        has_left=has_left,
+        patience_ms=patience_ms,
+        is_served=is_served,
+        replied_ms=replied_ms,
+        wrote_back=is_served & (rng.random(n) < np.where(is_good, 0.4, 0.75)),
+        back_ms=back_ms,
+        moved=is_served & (rng.random(n) < np.array(_TRANSFERRED)[good]),
+        moved_ms=moved_ms,
+        raised=is_served & (rng.random(n) < np.array(_ESCALATED)[good]),
+        raised_ms=raised_ms,
+        final_ms=final_ms,
+        solved_ms=solved_ms,
+        again=again,
+        again_ms=again_ms,
+        reply_again_ms=reply_again_ms,
+        last_solved_ms=np.where(again, after(reply_again_ms), solved_ms),
+    )
 
+
+def tickets(rng: np.random.Generator, contacted: pl.DataFrame, weather: Weather) -> Served:
+    """Tickets until they are closed."""
+    n = contacted.height
+    way = _course(rng, contacted, weather)
+    is_solved = way.solved_ms != NEVER_MS
+    ended_ms = np.where(is_solved, way.last_solved_ms, way.asked_ms + way.patience_ms)
+    return Served(
+        [*_talk(rng, contacted, way), *_answers(rng, way)],
+        short_ids(rng, n, "t-"),
+        strings(CHANNELS, way.channel),
+        way.is_good,
+        way.is_shocked,
+        np.where(way.is_served, way.replied_ms, NEVER_MS),
+        way.last_solved_ms,
+        way.has_left,
+        ended_ms,
+    )
+
+
+def _talk(rng: np.random.Generator, contacted: pl.DataFrame, way: _Course) -> list[pl.DataFrame]:
+    """What is said and done, by whom."""
+    n = contacted.height
+    is_chat, is_live = way.channel == _CHAT, (way.channel == _CHAT) | (way.channel == _PHONE)
+    is_how_to = (contacted["topic"] == "how_to").to_numpy()
     language = _languages(contacted["country"])
-    opening = np.where(contacted["about"].is_in(_ANGERING).to_numpy() & (rng.random(n) < 0.5), 2, _moods(rng, n, 0.06))
-    opening = np.where(is_how_to, 0, opening)
-    later = _moods(rng, n, np.where(is_good, 0.05, 0.5))
+    angry = contacted["about"].is_in(_ANGERING).to_numpy() & (rng.random(n) < 0.5)
+    opening = np.select([is_how_to, angry], [0, 2], _moods(rng, n, 0.06))
+    later = _moods(rng, n, np.where(way.is_good, 0.05, 0.5))
     repeats = (contacted["nth"] > 0).to_numpy()
     agent = strings([f"a-{number}" for number in range(24)], rng.integers(0, 24, n))
-    team, other = rng.integers(0, 2, n), rng.integers(2, 4, n)
-
-    def of(which: Bools, event_type: str, when_ms: Ints, **columns: Ints | Bools | str | pl.Series) -> pl.DataFrame:
-        here = np.flatnonzero(which)
-        cells = {name: value if isinstance(value, str) else value[here] for name, value in columns.items()}
-        return entries("ticket", here, event_type, when_ms[here], **cells)
-
-    everyone = np.ones(n, dtype=bool)
-    said = _planted(np.where(repeats, 0, np.where(is_how_to, 1, np.select([opening == 2, opening == 1], [2, 3], 4))))
-    blocks = [
-        of(
-            everyone, "ticket_opened", at_ms, topic=contacted["topic"], text=_texts(rng, language, opening, is_how_to), planted=said,
-            vague=(opening == 1) & ~repeats, journey=contacted["journey"], step=contacted["step"], page=contacted["page"],
+    team, other = strings(_TEAMS, rng.integers(0, 2, n)), strings(_TEAMS, rng.integers(2, 4, n))
+    answer = _lines(ANSWERS, language)
+    said = np.select([repeats, is_how_to, opening == 2, opening == 1], [0, 1, 2, 3], 4)
+    nothing = np.zeros(n, dtype=bool)
+    spoke_again = way.wrote_back | way.moved | way.raised
+    is_solved = way.solved_ms != NEVER_MS
+    return [
+        _of(
+            ~nothing, "ticket_opened", contacted["at_ms"].to_numpy(), topic=contacted["topic"],
+            text=_texts(rng, language, opening, is_how_to), planted=_planted(said), vague=(opening == 1) & ~repeats,
+            journey=contacted["journey"], step=contacted["step"], page=contacted["page"],
             priority=strings(["normal", "high"], (opening == 2).astype(np.int64)),
         ),
-        of(has_bot, "bot_reply", bot_ms, text=_lines(BOT_ANSWERS, language)),
-        of(has_bot & ~by_bot, "human_requested", asked_ms),
-        of(has_left, "customer_left", asked_ms + patience_ms, planted="left_queue", vague=patience_ms < MINUTE_MS, measure=patience_ms / 1.0),
-        of(is_served & is_chat, "human_joined", replied_ms - 900, agent_id=agent),
-        of(is_served & ~is_live, "assigned", asked_ms + (replied_ms - asked_ms) // 2, agent_id=agent, team=strings(_TEAMS, team)),
-        of(is_served, "agent_reply", replied_ms, agent_id=agent, team=strings(_TEAMS, team), text=_lines(ANSWERS, language)),
-        of(
-            wrote_back, "customer_message", back_ms, text=_texts(rng, language, later, np.zeros(n, dtype=bool)),
+        _of(way.has_bot, "bot_reply", way.bot_ms, text=_lines(BOT_ANSWERS, language)),
+        _of(way.has_bot & ~way.by_bot, "human_requested", way.asked_ms),
+        _of(
+            way.has_left, "customer_left", way.asked_ms + way.patience_ms, planted="left_queue",
+            vague=way.patience_ms < MINUTE_MS, measure=way.patience_ms.astype(np.float64),
+        ),
+        _of(way.is_served & is_chat, "human_joined", way.replied_ms - 900, agent_id=agent),
+        _of(way.is_served & ~is_live, "assigned", (way.asked_ms + way.replied_ms) // 2, agent_id=agent, team=team),
+        _of(way.is_served, "agent_reply", way.replied_ms, agent_id=agent, team=team, text=answer),
+        _of(
+            way.wrote_back, "customer_message", way.back_ms, text=_texts(rng, language, later, nothing),
             planted=_planted(np.select([later == 2, later == 1], [2, 3], 4)), vague=later == 1,
         ),
-        of(moved, "transferred", moved_ms, team=strings(_TEAMS, other), planted="transferred"),
-        of(raised, "escalated", raised_ms, priority="urgent", planted="escalated"),
-        of(is_served & (wrote_back | moved | raised), "agent_reply", final_ms, agent_id=agent, text=_lines(ANSWERS, language)),
-        of(is_solved, "solved", solved_ms),
-        of(again, "reopened", again_ms, planted="reopened"),
-        of(again, "agent_reply", reply_again_ms, agent_id=agent, text=_lines(ANSWERS, language)),
-        of(again, "solved", solved_again_ms),
-        of(is_solved, "closed", closed_ms),
-        of(
-            rates, "csat_answered", last_solved_ms + between(rng, n, HOUR_MS, 30 * HOUR_MS), score=csat,
-            planted=strings(["low_csat", None], (csat > 3).astype(np.int64)), vague=csat == 3, measure=csat / 1.0,
-        ),
-        of(tells, "ces_answered", last_solved_ms + between(rng, n, HOUR_MS, 30 * HOUR_MS), score=ces),
+        _of(way.moved, "transferred", way.moved_ms, team=other, planted="transferred"),
+        _of(way.raised, "escalated", way.raised_ms, priority="urgent", planted="escalated"),
+        _of(way.is_served & spoke_again, "agent_reply", way.final_ms, agent_id=agent, text=answer),
+        _of(is_solved, "solved", way.solved_ms),
+        _of(way.again, "reopened", way.again_ms, planted="reopened"),
+        _of(way.again, "agent_reply", way.reply_again_ms, agent_id=agent, text=answer),
+        _of(way.again, "solved", way.last_solved_ms),
+        _of(is_solved, "closed", way.last_solved_ms + 3 * DAY_MS),
     ]  # fmt: skip
-    ended_ms = np.select([is_solved], [last_solved_ms], asked_ms + patience_ms)
-    first_ms = np.where(is_served, replied_ms, NEVER_MS)
-    return Served(
-        blocks, short_ids(rng, n, "t-"), strings(CHANNELS, channel), is_good, is_shocked, first_ms, last_solved_ms, has_left, ended_ms
-    )
+
+
+def _answers(rng: np.random.Generator, way: _Course) -> list[pl.DataFrame]:
+    """What is answered when support asks how it was: by how it was, and by nothing else."""
+    n = len(way.is_good)
+    is_solved = way.solved_ms != NEVER_MS
+    rates = is_solved & (rng.random(n) < _ANSWERS_CSAT)
+    tells = is_solved & ~rates & (rng.random(n) < _ANSWERS_CES)
+    shares = np.cumsum(_CSAT[way.is_good.astype(np.int64)], axis=1)
+    csat = 1 + (rng.random(n)[:, None] > shares).sum(axis=1).clip(0, 4)
+    ces = np.where(way.is_good, rng.integers(5, 8, n), rng.integers(1, 5, n))
+    at_ms = way.last_solved_ms + between(rng, n, HOUR_MS, 30 * HOUR_MS)
+    low = strings(["low_csat", None], (csat > 3).astype(np.int64))
+    return [
+        _of(rates, "csat_answered", at_ms, score=csat, planted=low, vague=csat == 3, measure=csat.astype(np.float64)),
+        _of(tells, "ces_answered", at_ms, score=ces),
+    ]
+
+
+def _of(which: Bools, event_type: str, at_ms: Ints, **columns: Ints | Floats | Bools | str | pl.Series) -> pl.DataFrame:
+    """An entry of each of these tickets."""
+    here = np.flatnonzero(which)
+    cells = {name: value if isinstance(value, str) else value[here] for name, value in columns.items()}
+    return entries("ticket", here, event_type, at_ms[here], **cells)
 
 
 _ANGERING = ("lost_parcel", "payment_declined_twice", "late_delivery", "delivery_exception", "payment_failed")
@@ -185,8 +272,9 @@ def _texts(rng: np.random.Generator, language: Ints, mood: Ints, is_how_to: Bool
     return strings([*of_mood, *of_how_to], row)
 
 
-def _lines(table: object, language: Ints) -> pl.Series:
-    return strings([table[name] for name in _LANGUAGES], language)  # type: ignore[index]  # a table of one line a language
+def _lines(table: Mapping[str, str], language: Ints) -> pl.Series:
+    """The line of each language."""
+    return strings([table[name] for name in _LANGUAGES], language)
 
 
 def surveys(rng: np.random.Generator, at_ms: Ints, n_bad: Ints) -> list[pl.DataFrame]:
@@ -207,7 +295,7 @@ def surveys(rng: np.random.Generator, at_ms: Ints, n_bad: Ints) -> list[pl.DataF
         blocks.append(
             entries(
                 "ticket", here, event_type, answered_ms[here], score=of, journey="order", step="delivered",
-                planted=strings([kind, None], (of > low).astype(np.int64)), vague=of >= middle, measure=of / 1.0,
+                planted=strings([kind, None], (of > low).astype(np.int64)), vague=of >= middle, measure=of.astype(np.float64),
             )
         )  # fmt: skip
     return blocks

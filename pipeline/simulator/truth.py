@@ -54,7 +54,13 @@ PURCHASED = STEPS.index("purchased")
 
 
 def frictions(
-    told: pl.DataFrame, opened: pl.DataFrame, meant: pl.DataFrame, shops: Sequence[Shop], obstacles: Sequence[Obstacle], shock: str
+    told: pl.DataFrame,
+    opened: pl.DataFrame,
+    meant: pl.DataFrame,
+    shops: Sequence[Shop],
+    *,
+    obstacles: Sequence[Obstacle],
+    shock: str,
 ) -> pl.DataFrame:
     """Every planted friction, with the events that make it. Frames: -> FRICTIONS."""
     planted = pl.concat([_grouped(told, "planted"), _grouped(told, "echo")]).sort("page", "began_ms", "role", maintain_order=True)
@@ -104,7 +110,7 @@ def _grouped(told: pl.DataFrame, column: str) -> pl.DataFrame:
 
 
 def truth(
-    told: pl.DataFrame, opened: pl.DataFrame, meant: pl.DataFrame, shops: Sequence[Shop], planted: pl.DataFrame, shock: str
+    told: pl.DataFrame, opened: pl.DataFrame, meant: pl.DataFrame, shops: Sequence[Shop], *, planted: pl.DataFrame, shock: str
 ) -> pl.DataFrame:
     """What became of every visit. Frames: -> TRUTH, in the order of VISITS."""
     reached = _reached(opened, meant.height)
@@ -118,7 +124,11 @@ def truth(
     end_chance, is_shocked = np.zeros(meant.height), np.zeros(meant.height, dtype=bool)
     np.maximum.at(end_chance, opened["visit"].to_numpy(), opened["end_chance"].to_numpy())
     np.maximum.at(is_shocked, opened["visit"].to_numpy(), opened["is_shocked"].to_numpy())
-    met = planted.filter(pl.col("role") == "obstacle").group_by("visit_id").agg(pl.col("kind").unique(maintain_order=True).alias("met"))
+    met = (
+        planted.filter(pl.col("role") == "obstacle")
+        .group_by("visit_id")
+        .agg(pl.col("kind").unique(maintain_order=True).alias("met"))
+    )
     of_events = told.group_by("visit", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("n_events"),
         _time("at_ms").first().alias("started_at"),

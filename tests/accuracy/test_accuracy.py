@@ -20,8 +20,8 @@ from pipeline.events import event_schema
 from pipeline.frames import WATERMARKS
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
-from pipeline.simulator.obstacles import KINDS as PLANTED
 from pipeline.signals import SIGNALS
+from pipeline.simulator.obstacles import KINDS as PLANTED
 from pipeline.simulator.simulator import Simulated, simulated
 from tests.views import now
 
@@ -90,7 +90,9 @@ def scores(seed) -> dict[str, Score]:
     tables = folded(told)
     people = told.truth.filter(~pl.col("is_bot"))
     abandoned = tables["sessions"].filter((pl.col("status") == "abandoned") & (pl.col("is_bot") == 0))
-    left = people.filter("left").select(*WHO, pl.col("started_at").alias("from"), pl.col("ended_at").alias("to"), pl.lit(value=True).alias("is_clear"))
+    left = people.filter("left").select(
+        *WHO, pl.col("started_at").alias("from"), pl.col("ended_at").alias("to"), pl.lit(value=True).alias("is_clear")
+    )
     scored = {"abandoned": matched(abandoned.select(*WHO, pl.col("started_at").alias("at")), left)}
     for kind in KINDS:
         fired = tables["signals"].filter(pl.col("signal") == kind).select(*WHO, pl.col("fired_at").alias("at"))
