@@ -21,7 +21,8 @@ def lines(frame: pl.DataFrame) -> bytes:
     """A JSON object a row, one a line: times in ISO 8601, what is absent left out."""
     text = frame.with_columns(cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")).write_ndjson()
     # Within a string a quote never follows a comma, but for the one that ends it, and after that one comes no name.
-    return re.sub(r',"[a-z_]+":null', "", text).encode()
+    # What is left then is the first field of a line.
+    return re.sub(r'(?m)^\{"[a-z_]+":null,?', "{", re.sub(r',"[a-z_]+":null', "", text)).encode()
 
 
 def ndjson(files: ExitStack, path: Path) -> Write:

@@ -146,8 +146,8 @@ def _in_weather(chance: Floats, at_ms: Ints, weather: Weather) -> Floats:
 
 
 def senders(rng: np.random.Generator, contacted: pl.DataFrame, served: Served) -> pl.DataFrame:
-    """What a ticket's events say of who writes: a chat knows the browser, a mail the customer or the order, some nothing at all."""
-    is_chat = served.channel == "chat"
+    """What a ticket's events say of who writes: chat and form know the browser, a mail the customer or the order, some nothing at all."""
+    is_chat = served.channel.is_in(["chat", "form"])
     known = is_chat | pl.Series(rng.random(contacted.height) >= _UNKNOWN_SENDERS)
     return contacted.select(
         "site",
@@ -157,7 +157,10 @@ def senders(rng: np.random.Generator, contacted: pl.DataFrame, served: Served) -
         pl.when(known).then("order_id").alias("order_id"),
         pl.when(known).then("customer_id").alias("customer_id"),
         pl.when(known).then("account_id").alias("account_id"),
-        pl.when(is_chat).then("visitor_id").alias("visitor_id"),
+        # Who is unknown and has no order writes from the page.
+        pl.when(is_chat | (known & pl.col("customer_id").is_null() & pl.col("order_id").is_null()))
+        .then("visitor_id")
+        .alias("visitor_id"),
         pl.when(is_chat & (pl.col("case") < 0)).then("session_id").alias("session_id"),
     )
 

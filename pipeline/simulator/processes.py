@@ -19,7 +19,7 @@ from pipeline.simulator.quotes import DUE_MS
 
 APPROVAL_STEPS = ("budget", "legal")
 ONBOARDING_STEPS = ("documents", "credit_check", "contract", "access")
-_GRANTED, _REJECTED, _WITHDRAWN = 0.83, 0.07, 0.03
+_GRANTED, _REJECTED, _WITHDRAWN = 0.81, 0.07, 0.05
 """Of each step; the others are never decided."""
 _SLOW = 0.1
 """Of the steps, those that are decided days after they are due."""
@@ -81,7 +81,8 @@ def onboardings(rng: np.random.Generator, at_ms: Ints) -> Process:
     everyone = np.arange(n)
     goes_on, now_ms = np.ones(n, dtype=bool), at_ms + between(rng, n, 500, 5_000)
     last_step = np.zeros(n, dtype=np.int64)
-    blocks = [entries("order", everyone, "onboarding_started", now_ms, due_at=now_ms + 5 * DAY_MS)]
+    # A copy: the array goes on.
+    blocks = [entries("order", everyone, "onboarding_started", now_ms.copy(), due_at=now_ms + 5 * DAY_MS)]
     for step, name in enumerate(ONBOARDING_STEPS):
         goes_on &= rng.random(n) >= _STALLS
         here = np.flatnonzero(goes_on)

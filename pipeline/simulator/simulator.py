@@ -113,7 +113,7 @@ class Simulator:
         n_left, is_told = -1 if n_events is None else n_events, False
         while True:
             until += step
-            while told_until < until and not is_told:
+            while (told_until < until or (whole and not n_left)) and not is_told:
                 told = next(settled, None)
                 if told is None:
                     is_told, step = True, max(step, DAY_MS) if whole else step
@@ -124,7 +124,7 @@ class Simulator:
             taken = Simulated(**{name: queue.take(until) for name, queue in queues.items()})
             yield taken
             n_left -= taken.events.height
-            if not n_left and is_told and not any(queues.values()):
+            if not n_left and is_told >= whole and not any(queues.values()):
                 return
 
     def visits(self, n_events: int) -> Simulated:
