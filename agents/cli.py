@@ -286,31 +286,49 @@ def audit(
 @main.command()
 def feed(
     *,
-    events: Annotated[int | None, typer.Option(min=1, help="Exactly so many events; else for ever, and at --speed 1.")] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="Exactly so many clicks; else for ever, and at --speed 1.")] = None,
     to: Annotated[str, typer.Option(metavar="kafka|DIR", help="The broker of the settings, or a folder.")] = "kafka",
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same events.")] = 0,
     speed: Annotated[float | None, typer.Option(help="Simulated seconds in a second; else as fast as it goes.")] = None,
     starts: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Simulated time at which the shops open, UTC.")
     ] = None,
+    scenario: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What goes wrong: calm, payment_outage, slow_mobile, broken_coupon, late_parcels, rfq_stall, support_flood.",
+        ),
+    ] = "calm",
+    truth: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write down who left, where and because of what, as lines of JSON.", dir_okay=False),
+    ] = None,
     as_json: Json = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Send the clicks of simulated shops to Kafka, or write them into a folder with the truth beside them."""
+    """Send clicks, orders, deliveries and tickets of simulated shops to Kafka, or write them into a folder with the truth beside them."""
     from agents import feed_command
 
+    try:
+        weather = feed_command.scenario_of(scenario)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     start = None if starts is None else time_of(starts)
     if to != "kafka" and events is None:
         raise typer.BadParameter("a folder needs --events")
     told = load(settings)
     if to == "kafka":
-        fed = feed_command.to_broker(told.kafka, seed, start, events, speed)
+        fed = feed_command.to_broker(told.kafka, seed, start, events, speed, scenario=weather, truth=truth)
     else:
-        fed = feed_command.into_folder(Path(to), seed, start, events or 0)
+        fed = feed_command.into_folder(Path(to), seed, start, events or 0, scenario=weather, truth=truth)
     if as_json:
-        terminal.say_json({"events": fed.n, "seconds": round(fed.seconds, 3), "events_per_s": round(fed.per_s)})
+        terminal.say_json(
+            {"events": fed.n, "others": dict(fed.others), "seconds": round(fed.seconds, 3), "events_per_s": round(fed.per_s)}
+        )
     else:
-        terminal.told().print(f"{fed.n:,} events in {fed.seconds:.1f} s ({fed.per_s:,.0f}/s)")
+        beside = ", ".join(f"{n:,} of {family}" for family, n in fed.others.items())
+        terminal.told().print(f"{fed.n:,} clicks, {beside} in {fed.seconds:.1f} s ({fed.per_s:,.0f}/s)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a shop's page has in it: a producer that sends clickstream events, keyed by visitor.
+"""What a shop's page and its systems have in them: a producer that sends the events of one family, keyed as the contract says.
 
 **Delivery:** exactly once and in order within a partition, on all replicas, once `flush` has returned. What is not delivered is raised.
 """
@@ -14,12 +14,19 @@ from confluent_kafka import Producer as Client
 
 from agents.producer import NotDelivered
 from pipeline.encode import encode
-from pipeline.simulator.contract import CONTRACT
+from pipeline.simulator.entries import contract_of
 
 log = logging.getLogger(__name__)
 
 PARTITIONER = "murmur2_random"
 """That of Java clients: all emitters of a topic must have the same."""
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "clickstream": ("visitor_id",),
+    "order": ("order_id",),
+    "delivery": ("order_id", "delivery_id"),
+    "ticket": ("ticket_id", "customer_id", "visitor_id", "account_id", "order_id", "event_id"),
+}
+"""Family -> the columns of which the first that says something is the key."""
 ANSWER_TIMEOUT_S = 30.0
 LOOK_S = 0.25
 """How long to wait for the broker before looking for failures."""
@@ -27,9 +34,11 @@ FLUSH_TIMEOUT_S = 60.0
 
 
 class Emitter:
-    """A producer of events whose failures are raised."""
+    """A producer of events of one family, whose failures are raised."""
 
-    def __init__(self, bootstrap: str, topic: str, schema_id: int, librdkafka: Mapping[str, Any]) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str, schema_id: int, librdkafka: Mapping[str, Any], *, family: str = "clickstream"
+    ) -> None:
         """Connect. `librdkafka` are settings of the client as they are, for security.
 
         Raises: NotDelivered if the topic is not there; KafkaException if the broker is not
@@ -45,7 +54,7 @@ class Emitter:
             "on_delivery": self._on_delivery,
         }
         self._client = Client(settings, logger=log)
-        self._topic, self._schema_id = topic, schema_id
+        self._topic, self._schema_id, self._family = topic, schema_id, family
         self._failure: KafkaError | None = None
         if topic not in self._client.list_topics(timeout=ANSWER_TIMEOUT_S).topics:
             message = f"there is no topic {topic} on {bootstrap}"
@@ -53,8 +62,11 @@ class Emitter:
 
     def send(self, events: pl.DataFrame) -> None:
         """Put events on their way; waits while too many are on their way already."""
-        values = encode(events.select(CONTRACT.names()), "clickstream", self._schema_id)
-        keys, at_ms = events["visitor_id"].to_list(), events["record_at"].to_physical().to_list()
+        values = encode(events.select(contract_of(self._family).names()), self._family, self._schema_id)
+        keys, at_ms = (
+            events.select(pl.coalesce(KEYS[self._family])).to_series().to_list(),
+            events["record_at"].to_physical().to_list(),
+        )
         produce, topic = self._client.produce, self._topic
         for key, value, record_ms in zip(keys, values, at_ms, strict=True):
             while True:

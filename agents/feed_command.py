@@ -5,39 +5,66 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from agents.feed import Fed, to_folder, to_kafka
+from agents.feed import Fed, Outlet, to_folder, to_kafka
 from agents.registry import open_registry
 from agents.settings import KafkaSettings
 from agents.topics import Topic, look_at, make_topics
+from pipeline.simulator.scenarios import CALM, SCENARIOS, Scenario
 from pipeline.simulator.simulator import Simulator
 
 STARTS_AT = datetime(2026, 1, 5, tzinfo=UTC)
 """Simulated time at which events for files begin: the same seed gives the same files."""
 
 
-def into_folder(folder: Path, seed: int, starts_at: datetime | None, events: int) -> Fed:
-    """Write so many events, and the truth beside them."""
-    return to_folder(Simulator(seed, starts_at or STARTS_AT), folder, n_events=events, progress=True)
+def scenario_of(name: str) -> Scenario:
+    """The scenario of this name. Raises: ValueError if there is none."""
+    if name not in SCENARIOS:
+        message = f"there is no scenario {name}; there are {', '.join(SCENARIOS)}"
+        raise ValueError(message)
+    return SCENARIOS[name]
 
 
-def to_broker(kafka: KafkaSettings, seed: int, starts_at: datetime | None, events: int | None, speed: float | None) -> Fed:
-    """Send events, for ever if nobody says how many, and then no faster than time goes on. The topic is made if it is missing.
+def into_folder(
+    folder: Path, seed: int, starts_at: datetime | None, events: int, *, scenario: Scenario = CALM, truth: Path | None = None
+) -> Fed:
+    """Write so many events, all that follows from them, and the truth beside them."""
+    return to_folder(
+        Simulator(seed, starts_at or STARTS_AT, scenario=scenario), folder, n_events=events, truth=truth, progress=True
+    )
+
+
+def to_broker(
+    kafka: KafkaSettings,
+    seed: int,
+    starts_at: datetime | None,
+    events: int | None,
+    speed: float | None,
+    *,
+    scenario: Scenario = CALM,
+    truth: Path | None = None,
+) -> Fed:
+    """Send events, for ever if nobody says how many, and then no faster than time goes on. Topics are made if they are missing.
 
     Raises: agents.mishaps.MISHAPS
     """
     pace = speed if speed is not None or events is not None else 1.0
-    simulator = Simulator(seed, starts_at or _began(seed, events, pace))
+    simulator = Simulator(seed, starts_at or _began(seed, events, pace), scenario=scenario)
     admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap})
-    partitions = 1 if kafka.clickstream_topic in look_at(admin).partitions else kafka.partitions
-    make_topics(admin, [Topic.of_events(kafka.clickstream_topic, partitions)], replication=kafka.replication)
-    schema_id = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic).schema_id("clickstream")
+    there = look_at(admin).partitions
+    wanted = [Topic.of_events(topic, 1 if topic in there else kafka.partitions) for topic in kafka.topics.values()]
+    make_topics(admin, wanted, replication=kafka.replication)
+    registry = open_registry(kafka.schema_registry_url, topics=kafka.topics)
+    outlets = {family: Outlet(topic, registry.schema_id(family)) for family, topic in kafka.topics.items()}
+    clicks = outlets.pop("clickstream")
     return to_kafka(
         simulator,
         kafka.bootstrap,
-        kafka.clickstream_topic,
-        schema_id,
+        clicks.topic,
+        clicks.schema_id,
+        others=outlets,
         n_events=events,
         speed=pace,
+        truth=truth,
         librdkafka=kafka.librdkafka,
         progress=True,
     )

@@ -203,6 +203,9 @@ class ConfluentRegistry:
         return RegistryUnavailable(f"Schema Registry {self._url} did not {did} {what}: {said}")
 
 
-def open_registry(url: str | None, *, clickstream_topic: str = "clickstream") -> Registry:
-    """The registry at this address; None: the ids that ship with Ebbtide. Raises: ValueError if the URL is none."""
-    return LocalRegistry() if url is None else ConfluentRegistry(url, {"clickstream": clickstream_topic})
+def open_registry(url: str | None, *, clickstream_topic: str = "clickstream", topics: Mapping[str, str] | None = None) -> Registry:
+    """The registry at this address; None: the ids that ship with Ebbtide. `topics`: family -> its topic, else that of the clickstream alone.
+
+    Raises: ValueError if the URL is none
+    """
+    return LocalRegistry() if url is None else ConfluentRegistry(url, topics or {"clickstream": clickstream_topic})

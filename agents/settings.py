@@ -50,10 +50,26 @@ class KafkaSettings(Section):
     """Replicas of a topic that we make."""
     clickstream_topic: str = topics.CLICKSTREAM
     """Topic of clickstream events."""
+    orders_topic: str = topics.ORDERS
+    """Topic of order events; today only `ebbtide feed` writes to it."""
+    deliveries_topic: str = topics.DELIVERIES
+    """Topic of delivery events; likewise."""
+    tickets_topic: str = topics.TICKETS
+    """Topic of ticket events; likewise."""
     librdkafka: dict[str, str] = Field(default_factory=dict, repr=False)
     """Settings of librdkafka as they are, for security: `"security.protocol" = "SASL_SSL"`."""
     schema_registry_url: Annotated[str | None, Field(examples=["http://127.0.0.1:8081"])] = None
     """Schema Registry; none: the schema ids that ship with Ebbtide."""
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Family -> its topic."""
+        return {
+            "clickstream": self.clickstream_topic,
+            "order": self.orders_topic,
+            "delivery": self.deliveries_topic,
+            "ticket": self.tickets_topic,
+        }
 
 
 class ClickHouseSettings(Section):

@@ -13,8 +13,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from agents.event_files import lines
-from agents.feed import SLICE_S, Fed, _paced, to_folder, to_kafka
+from agents.feed import FRAMES, SLICE_S, TRUTHS, Fed, _paced, to_folder, to_kafka
 from pipeline.simulator.contract import CONTRACT
+from pipeline.simulator.entries import contract_of
 from pipeline.simulator.simulator import Simulator
 
 SIMULATOR = Simulator(5, datetime(2026, 11, 16, tzinfo=UTC), visitors_per_day=2_000)
@@ -54,12 +55,42 @@ def test_the_truth_lies_in_a_folder_of_its_own(tmp_path):
     visits = [json.loads(line) for line in (tmp_path / "truth" / "visits.ndjson").read_text().splitlines()]
     frictions = [json.loads(line) for line in (tmp_path / "truth" / "frictions.ndjson").read_text().splitlines()]
 
-    assert {path.name for path in tmp_path.iterdir()} == {"clickstream.ndjson", "truth"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "clickstream.ndjson",
+        "order.ndjson",
+        "delivery.ndjson",
+        "ticket.ndjson",
+        "truth",
+    }
     assert [visit["visit_id"] for visit in visits] == [one for chapter in chapters for one in chapter.truth["visit_id"]]
     assert [friction["event_id"] for friction in frictions] == [
         one for chapter in chapters for one in chapter.frictions["event_id"]
     ]
     assert len(frictions) > 10
+
+
+def test_the_other_families_are_written_until_their_stories_are_over(tmp_path):
+    fed = to_folder(SIMULATOR, tmp_path, n_events=20_000, formats=("ndjson", "parquet"))
+    chapters = list(SIMULATOR.chapters(timedelta(days=1), n_events=20_000, whole=True))
+
+    for family, frame in FRAMES.items():
+        events = pl.concat([getattr(chapter, frame) for chapter in chapters]).select(contract_of(family).names())
+        lines_of = (tmp_path / f"{family}.ndjson").read_text().splitlines()
+        assert_frame_equal(pl.read_parquet(tmp_path / f"{family}.parquet"), events)
+        assert [json.loads(line)["event_id"] for line in lines_of] == events["event_id"].to_list()
+        assert family == "clickstream" or fed.others[family] == events.height > 20
+    cases = [json.loads(line) for line in (tmp_path / "truth" / "cases.ndjson").read_text().splitlines()]
+    assert len(cases) == sum(chapter.cases.height for chapter in chapters) > 10
+
+
+def test_the_truth_can_be_one_file_whose_lines_say_what_they_are_of(tmp_path):
+    to_folder(SIMULATOR, tmp_path / "shop", n_events=20_000, truth=tmp_path / "truth.ndjson")
+    said = [json.loads(line) for line in (tmp_path / "truth.ndjson").read_text().splitlines()]
+
+    for name in TRUTHS:
+        apart = [json.loads(line) for line in (tmp_path / "shop" / "truth" / f"{name}.ndjson").read_text().splitlines()]
+        assert [line for line in said if line["truth"] == name] == [{"truth": name, **line} for line in apart]
+        assert apart
 
 
 def test_a_second_feed_replaces_the_first(tmp_path):
@@ -77,6 +108,12 @@ def test_an_absent_field_is_left_out_whatever_stands_in_the_others():
     assert said == [{"id": 'a,"b":null'}, {"id": 'c",', "x": ""}, {"id": "null", "x": ',"x":null', "y": 1}]
 
 
+def test_an_absent_field_is_left_out_where_it_is_the_first():
+    first = pl.DataFrame({"id": [None, "{", None], "x": [1, None, None]}, schema={"id": pl.String, "x": pl.Int64})
+
+    assert [json.loads(line) for line in lines(first).splitlines()] == [{"x": 1}, {"id": "{"}, {}]
+
+
 @pytest.mark.parametrize("formats", [(), ("csv",)])
 def test_an_unknown_format_is_refused(tmp_path, formats):
     with pytest.raises(ValueError, match="ndjson, parquet"):
@@ -86,9 +123,15 @@ def test_an_unknown_format_is_refused(tmp_path, formats):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_feed_with_whole_files(tmp_path, number):
     before = signal.getsignal(number)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
-    timer.start()
+    file = tmp_path / "clickstream.ndjson"
 
+    def interrupt():
+        until = time.monotonic() + 60
+        while not (file.exists() and file.stat().st_size) and time.monotonic() < until:
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     fed = to_folder(SIMULATOR, tmp_path, n_events=100_000_000)
 
     assert 0 < fed.n < 100_000_000
@@ -128,3 +171,4 @@ def test_a_speed_at_which_time_stands_still_is_refused(speed):
 
 def test_the_rate_of_a_feed_is_its_events_a_second():
     assert Fed(n=500, seconds=2.0).per_s == 250.0
+    assert Fed(n=500, seconds=2.0, others={"order": 100}).per_s == 300.0

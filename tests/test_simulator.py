@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from pipeline.simulator.arrivals import DAY_MS, arrivals
 from pipeline.simulator.contract import CONTRACT, EVENTS
 from pipeline.simulator.disorder import MOST_MS, Disorder
-from pipeline.simulator.friction import Obstacle
+from pipeline.simulator.obstacles import Obstacle
 from pipeline.simulator.shops import SHOPS, Shop
 from pipeline.simulator.simulator import Simulated, Simulator, simulated
 from pipeline.simulator.truth import FRICTIONS, TRUTH

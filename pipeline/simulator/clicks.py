@@ -1,7 +1,7 @@
 """Clicks: the ones of every day, the ones of rage, and those that only look like it.
 
 Frames:  TRODDEN with pace_ms, device, is_bot -> HAPPENINGS
-Cases:   rage: 3 and more within a second on one button that does nothing, now and then by a slower hand
+Cases:   rage: 3 and more within a second on one button that does nothing | vague: by a slower hand
          calm: a stepper, a double click, a gallery, three boxes in a row, now and then a triple click that selects a paragraph
 """
 
@@ -14,6 +14,7 @@ from pipeline.simulator.devices import HEIGHT_PX, WIDTH_PX
 from pipeline.simulator.draws import Ints, thought_ms
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import happenings, repeated, strings
+from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 
 DOUBLE_CLICKS = 0.03
@@ -21,8 +22,8 @@ GALLERIES = 0.06
 BOXES = 0.05
 SELECTIONS = 0.0002
 """Probability a page that could have it; of the last few, for nothing in the clicks tells them from rage."""
-SLOW_HANDS = 0.01
-"""Of those who rage, the ones whose clicks are so far apart that they look calm."""
+_FAST_MS, _VAGUE_MS = (90, 241), (250, 801)
+"""Time between two clicks of rage; the vague ones may as well be calm."""
 
 WATCHED_MS = 7_500
 """How long the emitter watches for a reaction to a click."""
@@ -65,10 +66,11 @@ def rage(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     here = np.flatnonzero(pages["rage_click"].to_numpy())
     times = rng.integers(3, 9, len(here))
     page, nth = repeated(here, times)
-    is_slow = np.repeat(rng.random(len(here)) < SLOW_HANDS, times)
-    apart_ms = np.where(is_slow, rng.integers(450, 801, len(page)), rng.integers(90, 241, len(page)))
+    is_slow = np.repeat(rng.random(len(here)) < VAGUE, times)
+    slow_ms = np.repeat(rng.integers(*_VAGUE_MS, len(here)), times)
+    apart_ms = np.where(is_slow, slow_ms, rng.integers(*_FAST_MS, len(page)))
     kind = pages["kind"].to_numpy()[page]
-    x_px, y_px = _places(rng, pages, here, page, spread_px=4)
+    x_px, y_px = places(rng, pages, here, page, spread_px=4)
     return happenings(
         page,
         Moment.RAGED,
@@ -80,7 +82,10 @@ def rage(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
         x_px=x_px,
         y_px=y_px,
         watched_ms=WATCHED_MS,
-        planted=strings(["rage_click"], np.zeros(len(page), dtype=np.int64)),
+        planted="rage_click",
+        echo="dead_click",
+        vague=is_slow,
+        measure=np.where(is_slow, apart_ms, float(sum(_FAST_MS)) / 2),
     )
 
 
@@ -133,7 +138,7 @@ def _click(
     nth: Ints | int,
     starts: Ints | None = None,
 ) -> pl.DataFrame:
-    x_px, y_px = _places(rng, pages, page if starts is None else starts, page, spread_px=spread_px)
+    x_px, y_px = places(rng, pages, page if starts is None else starts, page, spread_px=spread_px)
     return happenings(
         page,
         moment,
@@ -149,7 +154,7 @@ def _click(
     )
 
 
-def _places(rng: np.random.Generator, pages: pl.DataFrame, here: Ints, page: Ints, *, spread_px: int) -> tuple[Ints, Ints]:
+def places(rng: np.random.Generator, pages: pl.DataFrame, here: Ints, page: Ints, *, spread_px: int) -> tuple[Ints, Ints]:
     """One place a page on the visitor's screen, and every click within so many pixels of it, still on the screen."""
     device = pages["device"].to_numpy()
     places = []

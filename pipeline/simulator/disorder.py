@@ -40,17 +40,20 @@ class Disorder:
             raise ValueError(message)
 
 
-def disordered(events: pl.DataFrame, seed: int | Sequence[int], disorder: Disorder) -> pl.DataFrame:
-    """The events as they arrive. Whole devices go offline only where a visitor's events stand together, as the simulator hands them in."""
+def disordered(events: pl.DataFrame, seed: int | Sequence[int], disorder: Disorder, *, by: str | None = None) -> pl.DataFrame:
+    """The events as they arrive. `by`: the column of the device, which may go offline with all that stands together; servers have none."""
     rng = np.random.default_rng(seed)
     n = events.height
     at_ms = events["event_at"].dt.epoch("ms").to_numpy()
     lateness_ms = np.minimum(20 + rng.lognormal(4.8, 0.7, n), 2_000).astype(np.int64)
 
-    alone = rng.random(n) < disorder.late * (1 - _SHARE_OFFLINE)
+    share_offline = _SHARE_OFFLINE if by else 0.0
+    alone = rng.random(n) < disorder.late * (1 - share_offline)
     lateness_ms[alone] = mixed(rng, int(alone.sum()), _HELD_UP_MS)
-    back_ms = _back_online_ms(rng, events, at_ms, disorder.late * _SHARE_OFFLINE)
-    lateness_ms = np.minimum(np.where(back_ms > 0, back_ms - at_ms, lateness_ms), MOST_MS - 1_000)
+    if by:
+        back_ms = _back_online_ms(rng, events[by], at_ms, disorder.late * share_offline)
+        lateness_ms = np.where(back_ms > 0, back_ms - at_ms, lateness_ms)
+    lateness_ms = np.minimum(lateness_ms, MOST_MS - 1_000)
 
     copied = np.flatnonzero(rng.random(n) < disorder.twice)
     again_ms = mixed(rng, len(copied), _AGAIN_MS)
@@ -61,13 +64,12 @@ def disordered(events: pl.DataFrame, seed: int | Sequence[int], disorder: Disord
     return events[rows[order]].with_columns(record_at)
 
 
-def _back_online_ms(rng: np.random.Generator, events: pl.DataFrame, at_ms: Ints, share: float) -> Ints:
+def _back_online_ms(rng: np.random.Generator, visitor: pl.Series, at_ms: Ints, share: float) -> Ints:
     """When the device of each event came back online; 0 if it was never gone."""
     n = len(at_ms)
     if n == 0:
         return at_ms
     span = at_ms // _OFFLINE_MS
-    visitor = events["visitor_id"]
     begins = np.ones(n, dtype=bool)
     begins[1:] = (visitor != visitor.shift(1)).to_numpy()[1:] | (span[1:] != span[:-1])
     run = np.cumsum(begins) - 1

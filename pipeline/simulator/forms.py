@@ -1,6 +1,6 @@
 """Forms: filled in, refused once, refused again and again, sent.
 
-A refused attempt is a `form_error` alone; `form_submit` is only sent when the form was taken.
+A form that is begun and never sent in its visit is abandoned, whatever the reason. A refused attempt is a `form_error` alone; `form_submit` is only sent when the form was taken.
 
 Frames:  TRODDEN with pace_ms -> HAPPENINGS
 """
@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.simulator.draws import thought_ms
 from pipeline.simulator.friction import FORM_OF_KIND, Moment
 from pipeline.simulator.happenings import happenings, repeated, strings
+from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 
 ONE_ERROR = 0.10
@@ -23,6 +24,8 @@ _FIELDS = {
     "register": (("password", "At least ten characters, please."), ("email", "This is no e-mail address.")),
     "contact": (("phone", "Please enter a valid phone number."), ("email", "This is no e-mail address.")),
     "address": (("postal_code", "Please enter a valid postal code."), ("street", "The street is missing.")),
+    "rfq": (("quantity", "Please enter a number."), ("delivery_date", "This day is not possible.")),
+    "onboarding": (("tax_id", "This tax number is not known."), ("iban", "This account number is not valid.")),
     "card": (("card_number", "This card number is not valid."), ("expiry", "The card has expired.")),
 }
 _N_FIELDS = 2
@@ -40,24 +43,41 @@ def forms(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     is_sent = has_form & (pages["goes_on"].to_numpy() | np.isin(kind, (Kind.SIGN_IN, Kind.REGISTER)))
     mood = rng.random(n)
     errors = np.select([loops, ~has_form, mood < TWO_ERRORS, mood < TWO_ERRORS + ONE_ERROR], [rng.integers(3, 7, n), 0, 2, 1], 0)
-    started = np.flatnonzero(has_form & (is_sent | (errors > 0) | (rng.random(n) < 0.5)))
+    vague = loops & (rng.random(n) < VAGUE)
+    errors = np.where(vague, rng.integers(2, 5, n), errors)
+    came_for_it = np.isin(kind, (Kind.RFQ, Kind.ONBOARDING))
+    started = np.flatnonzero(has_form & (is_sent | (errors > 0) | came_for_it | (rng.random(n) < 0.5)))
 
+    # Sent and refused by the bank was sent all the same.
+    reached, declined = pages["cut"].to_numpy(), pages["payment_failed"].to_numpy()
+    is_through = (is_sent & (reached >= Moment.DONE)) | (declined & (reached >= Moment.DECLINED))
     page, nth = repeated(np.arange(n), errors)
     field = np.repeat(kind * _N_FIELDS + rng.integers(0, _N_FIELDS, n), errors)
     sent = np.flatnonzero(is_sent)
     return [
-        happenings(started, Moment.FILLED, "form_start", thought_ms(rng, pace_ms[started]), form=strings(_FORMS, kind[started])),
+        happenings(
+            started,
+            Moment.STARTED,
+            "form_start",
+            thought_ms(rng, pace_ms[started]),
+            form=strings(_FORMS, kind[started]),
+            planted=strings(["form_abandoned", None], is_through[started].astype(np.int64)),
+        ),
         happenings(
             page,
             Moment.FILLED,
             "form_error",
             # Six attempts of at most 40 s: clear of any window in which people count them.
-            2_000 + np.minimum(thought_ms(rng, pace_ms[page]), 38_000),
-            nth=nth + 1,
+            np.where(
+                vague[page], rng.integers(60_000, 400_000, len(page)), 2_000 + np.minimum(thought_ms(rng, pace_ms[page]), 38_000)
+            ),
+            nth=nth,
             form=strings(_FORMS, kind[page]),
             field=strings(_FIELD, field),
             message=strings(_MESSAGE, field),
             planted=strings([None, "form_error_loop"], loops[page].astype(np.int64)),
+            vague=vague[page],
+            measure=errors[page],
         ),
         happenings(sent, Moment.DONE, "form_submit", thought_ms(rng, pace_ms[sent]), nth=1, form=strings(_FORMS, kind[sent])),
     ]

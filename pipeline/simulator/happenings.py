@@ -16,6 +16,16 @@ from pipeline.simulator.friction import Moment
 HAPPENINGS = schema({"page": pl.Int64, "moment": pl.Int64, "nth": pl.Int64, "after_ms": pl.Int64, "event_type": pl.String})
 """`page`: row of TRODDEN. `moment`, `nth`: order within the page. `after_ms`: time since the event before it in the visit."""
 
+NOTES = schema(
+    {
+        "planted": pl.String, "echo": pl.String, "vague": pl.Boolean, "measure": pl.Float64,
+        "at_path": pl.String, "at_type": pl.String, "more_minor": pl.Int64, "more_share": pl.Float64, "foreground": pl.Float64,
+    }
+)  # fmt: skip
+"""What a happening may say beside the contract. `planted`: the kind of friction that it is part of; `echo`: another kind that it may as well be taken
+for; `vague`: so may be none; `measure`: what makes it vague. `at_path`, `at_type`: another page than that of `page`. `more_minor`, `more_share`:
+what the total grows by. `foreground`: share of the time on the page."""
+
 Cells = Ints | Floats | Bools | pl.Series | Sequence[object] | str | int | None
 
 
@@ -28,7 +38,7 @@ def happenings(
 
 
 def _column(name: str, value: Cells, n: int) -> pl.Series:
-    dtype = HAPPENINGS.get(name) or CONTRACT.get(name)
+    dtype = HAPPENINGS.get(name) or NOTES.get(name) or CONTRACT.get(name)
     if isinstance(value, str | int | None):
         return pl.Series(name, [value], dtype=dtype).new_from_index(0, n)
     series = pl.Series(name, value)

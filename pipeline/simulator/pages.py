@@ -12,7 +12,7 @@ from pipeline.simulator.columns import schema
 from pipeline.simulator.draws import Bools, Ints
 from pipeline.simulator.personas import TASTE
 from pipeline.simulator.shops import CATEGORIES, N_PRODUCTS, products
-from pipeline.simulator.visits import SignIn
+from pipeline.simulator.visits import Errand, SignIn
 
 
 class Kind(IntEnum):
@@ -30,6 +30,10 @@ class Kind(IntEnum):
     CONFIRMATION = 9
     LISTING = 10
     PRODUCT = 11
+    RFQ = 12
+    APPROVAL = 13
+    ONBOARDING = 14
+    ACCOUNT = 15
 
 
 class Stage(IntEnum):
@@ -38,24 +42,27 @@ class Stage(IntEnum):
     LANDING = 0
     SIGN_IN_FIRST = 1
     EXPLORING = 2
-    CART = 3
-    SIGN_IN = 4
-    CHECKOUT = 5
-    SHIPPING = 6
-    PAYMENT = 7
-    CONFIRMATION = 8
-    AFTERWARDS = 9
+    ERRAND = 3
+    """The forms of companies: a request, an approval, an onboarding."""
+    CART = 4
+    SIGN_IN = 5
+    CHECKOUT = 6
+    SHIPPING = 7
+    PAYMENT = 8
+    CONFIRMATION = 9
+    AFTERWARDS = 10
 
 
 STEPS = ("browse", "product", "cart", "checkout", "shipping", "payment", "purchased")
 """The steps of buying, as this customer goes through them."""
 
-STEP_OF_KIND = np.array([0, 0, -1, 2, -1, -1, 3, 4, 5, 6, 0, 1])
+STEP_OF_KIND = np.array([0, 0, -1, 2, -1, -1, 3, 4, 5, 6, 0, 1, -1, -1, -1, -1])
 """Index into STEPS by kind; -1: no step of buying."""
 
 _PAGE_TYPES = (
     "home", "search", "help", "cart", "login", "register",
     "checkout", "checkout", "checkout", "confirmation", "listing", "product",
+    "rfq", "approval", "onboarding", "account",
 )  # fmt: skip
 PAGE_TYPES = pl.Series(_PAGE_TYPES)
 """`page_type` by kind."""
@@ -64,10 +71,17 @@ _FIXED = (
     "/", "/search", "/help/delivery", "/cart", "/login", "/register",
     "/checkout", "/checkout/shipping", "/checkout/payment", "/checkout/confirmation",
 )  # fmt: skip
-PATHS = pl.Series([*_FIXED, *(f"/c/{category}" for category in CATEGORIES), *(f"/p/{number:04d}" for number in range(N_PRODUCTS))])
-"""`page` by path code: the fixed pages by kind, then the listings, then the products."""
+_OF_COMPANIES = ("/rfq/new", "/approvals", "/onboarding", "/account")
+_LISTINGS = tuple(f"/c/{category}" for category in CATEGORIES)
+_PRODUCTS = tuple(f"/p/{number:04d}" for number in range(N_PRODUCTS))
+PATHS = pl.Series([*_FIXED, *_LISTINGS, *_PRODUCTS, *_OF_COMPANIES])
+"""`page` by path code: the fixed pages by kind, then the listings, the products, the pages of companies."""
 FIRST_LISTING = len(_FIXED)
 FIRST_PRODUCT = FIRST_LISTING + len(CATEGORIES)
+_FIRST_OF_COMPANIES = FIRST_PRODUCT + N_PRODUCTS
+
+_KIND_OF_ERRAND = np.array([Kind.ACCOUNT, Kind.RFQ, Kind.RFQ, Kind.ONBOARDING, Kind.APPROVAL])
+"""By `visits.Errand`."""
 
 PAGES = schema(
     {
@@ -95,7 +109,11 @@ def pages(rng: np.random.Generator, visits: pl.DataFrame) -> pl.DataFrame:
 
     category = rng.integers(0, len(CATEGORIES), n)
     product = np.where(kind == Kind.PRODUCT, products(rng, n), -1)
-    path = np.select([kind == Kind.LISTING, kind == Kind.PRODUCT], [FIRST_LISTING + category, FIRST_PRODUCT + product], kind)
+    path = np.select(
+        [kind == Kind.LISTING, kind == Kind.PRODUCT, kind > Kind.PRODUCT],
+        [FIRST_LISTING + category, FIRST_PRODUCT + product, _FIRST_OF_COMPANIES + kind - Kind.RFQ],
+        kind,
+    )
 
     is_first = np.ones(n, dtype=bool)
     is_first[1:] = visit[1:] != visit[:-1]
@@ -140,8 +158,13 @@ def _plan(rng: np.random.Generator, visits: pl.DataFrame) -> tuple[Ints, Ints, I
     bought = depth >= 5
     afterwards = np.repeat(everyone, np.where(bought & (rng.random(n) < 0.15), rng.integers(1, 4, n), 0))
     signs_in = (sign_in == SignIn.BEFORE_CHECKOUT) | (sign_in == SignIn.REGISTERS)
+    errand, finishes = visits["errand"].to_numpy(), visits["finishes_errand"].to_numpy()
+    on_errand = errand != Errand.NOTHING
     parts = [
-        (everyone, Stage.LANDING, np.where(resumes, Kind.HOME, landing)),
+        (everyone, Stage.LANDING, np.where(resumes | on_errand, Kind.HOME, landing)),
+        (everyone[on_errand], Stage.ERRAND, _KIND_OF_ERRAND[errand[on_errand]]),
+        # Who has finished looks at what became of it.
+        (everyone[on_errand & finishes], Stage.ERRAND, Kind.ACCOUNT),
         (everyone[sign_in == SignIn.FIRST], Stage.SIGN_IN_FIRST, Kind.SIGN_IN),
         (exploring, Stage.EXPLORING, looks_at),
         (everyone[views_cart], Stage.CART, Kind.CART),

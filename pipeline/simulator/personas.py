@@ -30,14 +30,16 @@ class Persona:
     """Probability to have an account with the shop."""
     comes_back: float
     """Probability of one more visit after a visit."""
+    rhythm_days: float
+    """Median days from an order to the next one of somebody who is content."""
 
 
 PERSONAS = (
-    Persona("window_shopper", 0.36, 4.0, 0.50, 0.09, 0.45, 0.80, 0.80, 0.80, 9_000, 0.10, 0.28),
-    Persona("searcher", 0.22, 2.5, 0.65, 0.34, 0.62, 0.88, 0.90, 0.90, 7_000, 0.20, 0.30),
-    Persona("bargain_hunter", 0.16, 6.0, 0.55, 0.30, 0.50, 0.80, 0.82, 0.82, 11_000, 0.30, 0.45),
-    Persona("regular", 0.16, 2.5, 0.60, 0.46, 0.75, 0.92, 0.94, 0.94, 6_500, 0.80, 0.60),
-    Persona("hurried", 0.10, 1.5, 0.70, 0.38, 0.70, 0.85, 0.88, 0.90, 3_500, 0.25, 0.20),
+    Persona("window_shopper", 0.36, 4.0, 0.50, 0.09, 0.45, 0.80, 0.80, 0.80, 9_000, 0.10, 0.28, 60.0),
+    Persona("searcher", 0.22, 2.5, 0.65, 0.34, 0.62, 0.88, 0.90, 0.90, 7_000, 0.20, 0.30, 35.0),
+    Persona("bargain_hunter", 0.16, 6.0, 0.55, 0.30, 0.50, 0.80, 0.82, 0.82, 11_000, 0.30, 0.45, 25.0),
+    Persona("regular", 0.16, 2.5, 0.60, 0.46, 0.75, 0.92, 0.94, 0.94, 6_500, 0.80, 0.60, 9.0),
+    Persona("hurried", 0.10, 1.5, 0.70, 0.38, 0.70, 0.85, 0.88, 0.90, 3_500, 0.25, 0.20, 14.0),
 )
 
 SHARES = np.array([persona.share for persona in PERSONAS])
@@ -46,6 +48,7 @@ TASTE = np.array([persona.taste_for_products for persona in PERSONAS])
 PACE_MS = np.array([persona.pace_ms for persona in PERSONAS])
 HAS_ACCOUNT = np.array([persona.has_account for persona in PERSONAS])
 COMES_BACK = np.array([persona.comes_back for persona in PERSONAS])
+RHYTHM_DAYS = np.array([persona.rhythm_days for persona in PERSONAS])
 LADDER = np.array(
     [(persona.to_cart, persona.to_checkout, persona.to_shipping, persona.to_payment, persona.to_purchase) for persona in PERSONAS]
 )

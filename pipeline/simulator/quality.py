@@ -1,7 +1,7 @@
 """How well the page worked: web vitals, errors of page and interface; planted ones and everyday ones.
 
 Frames:  TRODDEN with device_name, is_bot -> HAPPENINGS
-Cases:   vitals: good | could be better, which is no friction | clearly poor, planted
+Cases:   vitals: good | could be better, which is no friction | clearly poor, planted | vague: about the border
          errors: planted | an api_error that is a redirect, which is no friction | now and then a script error that nobody notices, which is none either
 Source:  good and poor of LCP, INP and CLS as web.dev publishes them; planted values stay well clear of the border
 """
@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.simulator.friction import VITALS, Moment
 from pipeline.simulator.happenings import happenings, strings
+from pipeline.simulator.obstacles import VAGUE
 
 MEASURED = (0.6, 0.3, 0.35)
 """Probability that a page tells its LCP, INP, CLS."""
@@ -23,9 +24,10 @@ _Ranges = tuple[tuple[float, float], ...]
 _GOOD: _Ranges = ((700, 2_400), (30, 190), (0.0, 0.09))
 _BETTER: _Ranges = ((2_600, 3_600), (220, 440), (0.11, 0.22))
 _POOR: _Ranges = ((5_000, 12_000), (700, 2_400), (0.36, 0.95))
-"""From, to of each vital."""
+_NEARLY: _Ranges = ((3_600, 4_600), (440, 580), (0.22, 0.29))
+"""From, to of each vital: good, could be better, clearly poor, and the vague ones about the border of poor."""
 _MOMENTS = (Moment.PAINTED, Moment.RESPONDED, Moment.SETTLED)
-_JS_MESSAGES = (
+JS_MESSAGES = (
     "TypeError: undefined is not an object",
     "ReferenceError: cartState is not defined",
     "ChunkLoadError: loading chunk 7 failed",
@@ -45,10 +47,15 @@ def vitals(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
         is_poor = slow & (vital == which)
         told = np.flatnonzero(is_poor | (tells & (rng.random(n) < MEASURED[which])))
         poor = is_poor[told]
+        vague = poor & (rng.random(len(told)) < VAGUE)
         better = rng.random(len(told)) < COULD_BE_BETTER
         value = np.select(
-            [poor, better],
-            [rng.uniform(*_POOR[which], len(told)), rng.uniform(*_BETTER[which], len(told))],
+            [vague, poor, better],
+            [
+                rng.uniform(*_NEARLY[which], len(told)),
+                rng.uniform(*_POOR[which], len(told)),
+                rng.uniform(*_BETTER[which], len(told)),
+            ],
             rng.uniform(*_GOOD[which], len(told)),
         ).round(0 if which < 2 else 4)
         # The largest paint is told when it has come, the others when the page has been used for a while.
@@ -62,6 +69,8 @@ def vitals(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
                 metric=metric,
                 value=value,
                 planted=strings([None, "slow_page"], poor.astype(np.int64)),
+                vague=vague,
+                measure=value,
             )
         )
     return blocks
@@ -82,8 +91,8 @@ def errors(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
             Moment.FAILED,
             "js_error",
             rng.integers(200, 4_000, len(js)),
-            message=strings(_JS_MESSAGES, rng.integers(0, len(_JS_MESSAGES), len(js))),
-            planted=strings(["page_error"], np.zeros(len(js), dtype=np.int64)),
+            message=strings(JS_MESSAGES, rng.integers(0, len(JS_MESSAGES), len(js))),
+            planted="page_error",
         ),
         happenings(
             api,
@@ -92,7 +101,7 @@ def errors(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
             rng.integers(200, 4_000, len(api)),
             message=strings(_API_MESSAGES, rng.integers(0, len(_API_MESSAGES), len(api))),
             status=_STATUSES[rng.integers(0, len(_STATUSES), len(api))],
-            planted=strings(["page_error"], np.zeros(len(api), dtype=np.int64)),
+            planted="page_error",
         ),
         happenings(
             redirected, Moment.FAILED, "api_error", rng.integers(200, 2_000, len(redirected)), message="GET /api/home", status=302

@@ -14,6 +14,8 @@ from pipeline.simulator.shops import PRICES_MINOR, PRODUCT_IDS, QUERIES
 
 PAGE_LEAVES_LOST = 0.18
 """Share of page_leave events that never get out, for the tab was closed too fast."""
+IDLE_TABS = 0.008
+"""Share of pages that stay open for minutes in the background: no hesitation."""
 WISHES = 0.05
 COUPONS = 0.15
 COUPON = "WELCOME10"
@@ -37,7 +39,8 @@ _ARRIVAL_OF_KIND = [_ARRIVALS.get(kind) for kind in Kind]
 """What a page sends as soon as it stands: the shop fires each step's event on arrival, with what it has preselected."""
 
 COMMERCE = (
-    "add_to_cart", "view_cart", "begin_checkout", "add_shipping_info", "add_payment_info", "payment_submitted", "coupon_applied", "purchase",
+    "add_to_cart", "view_cart", "begin_checkout", "add_shipping_info", "add_payment_info", "payment_submitted", "payment_failed", "purchase",
+    "coupon_applied", "coupon_rejected", "price_changed", "out_of_stock",
 )  # fmt: skip
 """Event types that carry cart, total and currency."""
 
@@ -77,7 +80,7 @@ def deeds(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     adds = np.flatnonzero(pages["adds"].to_numpy())
     quantity = pages["quantity"].to_numpy()[adds]
     wishes = np.flatnonzero(is_person & (kind == Kind.PRODUCT) & (mood < WISHES) & ~pages["adds"].to_numpy())
-    coupons = np.flatnonzero(goes_on & (kind == Kind.CART) & (mood < COUPONS))
+    coupons = np.flatnonzero(goes_on & (kind == Kind.CART) & (mood < COUPONS) & ~pages["coupon_rejected"].to_numpy())
     enters = np.flatnonzero(np.isin(kind, (Kind.SIGN_IN, Kind.REGISTER)))
     pays = np.flatnonzero(goes_on & (kind == Kind.PAYMENT))
     return [
@@ -108,19 +111,29 @@ def deeds(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
             rng.integers(150, 900, len(enters)),
             nth=2,
         ),
-        happenings(pays, Moment.DONE, "payment_submitted", rng.integers(60, 500, len(pays)), nth=2),
+        happenings(
+            pays,
+            Moment.DONE,
+            "payment_submitted",
+            rng.integers(60, 500, len(pays)),
+            nth=2,
+            planted=strings([None, "payment_retried"], pages["payment_failed"].to_numpy()[pays].astype(np.int64)),
+        ),
     ]
 
 
 def leaves(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """The page is left; a few of these events are lost."""
-    left = np.flatnonzero((rng.random(pages.height) >= PAGE_LEAVES_LOST) & ~pages["is_bot"].to_numpy())
+    hesitates, is_person = pages["payment_hesitation"].to_numpy(), ~pages["is_bot"].to_numpy()
+    left = np.flatnonzero(is_person & (hesitates | (rng.random(pages.height) >= PAGE_LEAVES_LOST)))
+    n = len(left)
+    is_idle = (rng.random(n) < IDLE_TABS) & ~hesitates[left]
+    after_ms = thought_ms(rng, pages["pace_ms"].to_numpy()[left]) - 1_400
+    foreground = np.select(
+        [is_idle, hesitates[left]], [rng.uniform(0.02, 0.1, n), rng.uniform(0.85, 1.0, n)], rng.uniform(0.55, 1.0, n)
+    )
     return happenings(
-        left,
-        Moment.LEFT,
-        "page_leave",
-        thought_ms(rng, pages["pace_ms"].to_numpy()[left]) - 1_400,
-        foreground=rng.uniform(0.55, 1.0, len(left)),
+        left, Moment.LEFT, "page_leave", np.where(is_idle, rng.integers(100_000, 500_000, n), after_ms), foreground=foreground
     )
 
 

@@ -4,18 +4,24 @@ Frames:  VISITORS -> events (`contract.EVENTS`), truth (`truth.TRUTH`), friction
 Time:    within a visit `event_at` rises strictly, and no silence is as long as the gap, unless its events have a `session_id`
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from pipeline.simulator import dead_ends, detours, errands, refusals
+from pipeline.simulator.bad_clicks import broken, dead, flips
 from pipeline.simulator.clicks import leading_on, look_alikes, rage
 from pipeline.simulator.contract import as_events
 from pipeline.simulator.forms import forms
-from pipeline.simulator.friction import Moment, Obstacle, trodden
+from pipeline.simulator.friction import Moment, trodden
+from pipeline.simulator.happenings import NOTES
 from pipeline.simulator.identifiers import uuids
+from pipeline.simulator.obstacles import Obstacle
 from pipeline.simulator.pages import PAGE_TYPES, PATHS, Kind, Stage, pages
 from pipeline.simulator.quality import errors, vitals
+from pipeline.simulator.scenarios import Weather
 from pipeline.simulator.shopping import CLEAR_OF_GAP_MS, COMMERCE, deeds, leaves, pauses, views
 from pipeline.simulator.shops import Shop
 from pipeline.simulator.truth import frictions, truth
@@ -31,6 +37,7 @@ class Habits:
     long_pauses: float
     """Probability that a page is opened after minutes of silence."""
     obstacles: tuple[Obstacle, ...]
+    weather: Weather
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,19 @@ class Stories:
     truth: pl.DataFrame
     frictions: pl.DataFrame
     visits: pl.DataFrame
-    """VISITS and how they ended: `ended_ms`, `left`, `converted`, `ended_by`, `logged_in`, `cart_id`, `cart_minor`."""
+    """VISITS and how they ended: `ended_ms`, `left`, `converted`, `ended_by`, `logged_in`, `cart_id`, `cart_minor`, `currency`, `has_case`."""
+
+    @classmethod
+    def all_of(cls, parts: Sequence["Stories"]) -> "Stories":
+        """All parts, their visits numbered through."""
+        begins = np.cumsum([0, *(part.visits.height for part in parts)])
+        events = [part.events.with_columns(pl.col("visit") + int(first)) for part, first in zip(parts, begins, strict=False)]
+        return cls(
+            pl.concat(events),
+            pl.concat([part.truth for part in parts]),
+            pl.concat([part.frictions for part in parts]),
+            pl.concat([part.visits for part in parts]),
+        )
 
 
 def stories(
@@ -49,13 +68,16 @@ def stories(
 ) -> Stories:
     """The visits that these visitors make, their order numbers, shop by shop, from `first_order` on."""
     meant = visits(rng, visitors)
-    opened = _seen(rng, meant, trodden(rng, meant, pages(rng, meant), habits.obstacles), habits)
+    opened = _seen(rng, meant, trodden(rng, meant, pages(rng, meant), habits.obstacles, habits.weather), habits)
     told = _timed(rng, meant, opened, _happenings(rng, opened), gap_ms=habits.gap_ms)
     told = _carried(meant, opened, told, shops, first_order=first_order)
-    planted = frictions(told, opened, meant, shops)
-    whole = truth(told, opened, meant, shops, planted)
+    shock = "" if habits.weather.scenario.pages is None else habits.weather.scenario.pages.name
+    planted = frictions(told, opened, meant, shops, obstacles=habits.obstacles, shock=shock)
+    whole = truth(told, opened, meant, shops, planted=planted, shock=shock)
     last = told.group_by("visit", maintain_order=True).agg(
-        pl.col("customer_id").is_not_null().any().alias("logged_in"), pl.col("total_minor").last()
+        pl.col("customer_id").is_not_null().any().alias("logged_in"),
+        pl.col("total_minor").last(),
+        pl.col("quantity").filter(pl.col("event_type") == "add_to_cart").sum().cast(pl.Int64).alias("n_added"),
     )
     ended = meant.with_columns(
         whole["ended_at"].dt.epoch("ms").alias("ended_ms"),
@@ -65,17 +87,28 @@ def stories(
         last["logged_in"],
         pl.when("resumes").then("cart_id").otherwise("new_cart_id").alias("cart_id"),
         last["total_minor"].alias("cart_minor"),
+        pl.col("cart_items") + last["n_added"],
+        pl.Series([shop.currency for shop in shops]).gather(meant["shop"]).alias("currency"),
+        (whole["converted"] | ((whole["errand"] != "") & ~whole["gave_up"])).alias("has_case"),
     )
     return Stories(as_events(told), whole, planted, ended)
 
 
 def _seen(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, habits: Habits) -> pl.DataFrame:
     """The opened pages with what is needed to tell them: whose they are, how many pieces are wanted, how long it took to come."""
-    whose = meant.select("pace_ms", "device", "device_name", "is_bot", "sends_session_id")[opened["visit"]]
+    whose = meant.select("pace_ms", "device", "device_name", "is_bot", "sends_session_id", "reorders")[opened["visit"]]
+    buys = np.zeros(meant.height, dtype=bool)
+    buys[opened["visit"].to_numpy()[(opened["kind"] == Kind.CONFIRMATION).to_numpy()]] = True
     n = opened.height
     mood = rng.random(n)
     pieces = np.select([mood < 0.12, mood < 0.25], [rng.integers(4, 7, n), 2], 1)
-    opened = opened.with_columns(*whose, pl.Series("quantity", np.where(opened["adds"].to_numpy(), pieces, 0)))
+    opened = opened.with_columns(
+        *whose,
+        pl.col("path").shift(1, fill_value=0).alias("back_path"),
+        pl.col("kind").shift(1, fill_value=0).alias("back_kind"),
+        pl.Series("buys", buys[opened["visit"].to_numpy()]),
+        pl.Series("quantity", np.where(opened["adds"].to_numpy(), pieces, 0)),
+    )
     silence = pauses(rng, opened, long_pauses=habits.long_pauses, gap_ms=habits.gap_ms)
     return opened.with_columns(pl.Series("pause_ms", silence))
 
@@ -88,18 +121,44 @@ def _happenings(rng: np.random.Generator, opened: pl.DataFrame) -> pl.DataFrame:
         *errors(rng, opened),
         *look_alikes(rng, opened),
         rage(rng, opened),
+        *_hampered(rng, opened),
         *forms(rng, opened),
+        *errands.steps(rng, opened),
         leading_on(rng, opened),
         *deeds(rng, opened),
         leaves(rng, opened),
     ]
     told = pl.concat(blocks, how="diagonal")
+    told = told.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in NOTES.items() if name not in told.columns)
     page, moment = told["page"].to_numpy(), told["moment"].to_numpy()
-    key = (page * 16 + moment) * 64 + told["nth"].to_numpy()
+    key = (page * 32 + moment) * 64 + told["nth"].to_numpy()
     keep = (moment <= opened["cut"].to_numpy()[page]) | (moment == Moment.LEFT)
     order = np.argsort(key, kind="stable")
     kept: pl.DataFrame = told[order[keep[order]]]
     return kept
+
+
+def _hampered(rng: np.random.Generator, opened: pl.DataFrame) -> list[pl.DataFrame]:
+    """All that is planted beside rage, slow pages, errors and forms."""
+    return [
+        dead(rng, opened),
+        *broken(rng, opened),
+        flips(rng, opened),
+        detours.thrashing(rng, opened),
+        *detours.ping_pong(rng, opened),
+        *detours.help_read(rng, opened),
+        *detours.walls(rng, opened),
+        dead_ends.searches(rng, opened),
+        *dead_ends.filters(rng, opened),
+        refusals.coupons(rng, opened),
+        refusals.logins(rng, opened),
+        refusals.prices(rng, opened),
+        refusals.sold_out(rng, opened),
+        *refusals.payments(rng, opened),
+        refusals.hesitations(rng, opened),
+        errands.restarts(rng, opened),
+        errands.reorders(rng, opened),
+    ]
 
 
 def _timed(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, told: pl.DataFrame, *, gap_ms: int) -> pl.DataFrame:
@@ -135,7 +194,7 @@ def _carried(
     visit = told["visit"]
     page = opened.select("kind", "path", "stage", "is_first")[told["page"]]
     whose = meant.select(
-        "shop", "visitor_id", "session_id", "customer_id", "account_id", "is_remembered", "cart_minor",
+        "shop", "visitor_id", "session_id", "customer_id", "account_id", "is_remembered", "cart_minor", "cart_items",
         pl.when("resumes").then("cart_id").otherwise("new_cart_id").alias("cart_id"),
         pl.col("device_name").alias("device"), "browser", "os", "country", "app_version",
         "acquisition_channel", "campaign", "referrer", "is_bot",
@@ -148,15 +207,18 @@ def _carried(
         }
     )[whose["shop"]]
     frame = told.with_columns(*page, *whose, *of_shop).with_columns(
-        (pl.col("cart_minor") + pl.col("more_minor").fill_null(0).cum_sum().over("visit")).alias("total_minor"),
+        (pl.col("cart_minor") + pl.col("more_minor").fill_null(0).cum_sum().over("visit")).alias("cart_total"),
         (pl.col("is_remembered") | pl.col("event_type").is_in(["login", "sign_up"]).cum_max().over("visit")).alias("is_known"),
         ((pl.col("stage") == Stage.CONFIRMATION) & (pl.col("event_type") == "page_view")).cast(pl.Int64).alias("is_order"),
     )
+    # What is put in the cart is in it before anything is added to its price.
+    surcharge = (pl.col("cart_total") * pl.col("more_share")).round().cast(pl.Int64).fill_null(0)
+    frame = frame.with_columns((pl.col("cart_total") + surcharge.cum_sum().over("visit")).alias("total_minor"))
     is_commerce, opens = pl.col("event_type").is_in(COMMERCE), pl.col("event_type") == "page_view"
     is_confirmed = (pl.col("kind") == Kind.CONFIRMATION) & (opens | (pl.col("event_type") == "purchase"))
     return frame.with_columns(
-        PATHS.gather(frame["path"]).alias("page_path"),
-        PAGE_TYPES.gather(frame["kind"]).alias("page_type"),
+        pl.coalesce("at_path", PATHS.gather(frame["path"])).alias("page_path"),
+        pl.coalesce("at_type", PAGE_TYPES.gather(frame["kind"])).alias("page_type"),
         pl.when("is_known").then("customer_id").alias("customer_id"),
         pl.when("is_known").then("account_id").alias("account_id"),
         pl.when(is_commerce).then("cart_id").alias("cart_id"),

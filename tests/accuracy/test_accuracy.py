@@ -20,23 +20,26 @@ from pipeline.events import event_schema
 from pipeline.frames import WATERMARKS
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
-from pipeline.simulator.friction import KINDS
+from pipeline.signals import SIGNALS
+from pipeline.simulator.obstacles import KINDS as PLANTED
 from pipeline.simulator.simulator import Simulated, simulated
 from tests.views import now
 
 N_EVENTS = 120_000
 BATCH = 20_000
+KINDS = tuple(signal.name for signal in SIGNALS if signal.name in PLANTED)
 FLOORS = {"abandoned": 0.99} | dict.fromkeys(KINDS, 0.95)
 WHO = ["site", "visitor_id"]
 
 
 @dataclass(frozen=True)
 class Score:
-    """Of `n_found` things found, `n_right` are among the `n_true` that there are."""
+    """Of `n_found` things found, `n_right` are among those that there are; of the `n_true` of these that nobody would doubt, `n_met` are found."""
 
     n_true: int
     n_found: int
     n_right: int
+    n_met: int
 
     @property
     def precision(self) -> float:
@@ -44,15 +47,15 @@ class Score:
 
     @property
     def recall(self) -> float:
-        return self.n_right / self.n_true if self.n_true else 0.0
+        return self.n_met / self.n_true if self.n_true else 0.0
 
 
 def matched(found: pl.DataFrame, true: pl.DataFrame) -> Score:
-    """`found` with `at`, `true` with `from` and `to`, one after the other for each visitor: a find is right in the first one it falls into."""
+    """`found` with `at`, `true` with `from`, `to`, `is_clear`, one after the other for each visitor: a find is right in the first one it falls into."""
     latest = true.sort("from").with_row_index("which")
     pairs = found.sort("at").join_asof(latest, left_on="at", right_on="from", by=WHO, strategy="backward", check_sortedness=False)
     right = pairs.filter(pl.col("at") <= pl.col("to")).unique("which")
-    return Score(true.height, found.height, right.height)
+    return Score(int(true["is_clear"].sum()), found.height, right.height, int(right["is_clear"].sum()))
 
 
 def folded(told: Simulated) -> dict[str, pl.DataFrame]:
@@ -87,12 +90,14 @@ def scores(seed) -> dict[str, Score]:
     tables = folded(told)
     people = told.truth.filter(~pl.col("is_bot"))
     abandoned = tables["sessions"].filter((pl.col("status") == "abandoned") & (pl.col("is_bot") == 0))
-    left = people.filter("left").select(*WHO, pl.col("started_at").alias("from"), pl.col("ended_at").alias("to"))
+    left = people.filter("left").select(
+        *WHO, pl.col("started_at").alias("from"), pl.col("ended_at").alias("to"), pl.lit(value=True).alias("is_clear")
+    )
     scored = {"abandoned": matched(abandoned.select(*WHO, pl.col("started_at").alias("at")), left)}
     for kind in KINDS:
         fired = tables["signals"].filter(pl.col("signal") == kind).select(*WHO, pl.col("fired_at").alias("at"))
         met = told.frictions.filter(~pl.col("is_bot") & (pl.col("kind") == kind))
-        scored[kind] = matched(fired, met.select(*WHO, pl.col("began_at").alias("from"), pl.col("at").alias("to")))
+        scored[kind] = matched(fired, met.select(*WHO, pl.col("began_at").alias("from"), pl.col("at").alias("to"), "is_clear"))
     return scored
 
 

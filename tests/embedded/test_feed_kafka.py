@@ -2,14 +2,15 @@
 
 import io
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import fastavro
 import polars as pl
 import pytest
 
-from agents.emitter import Emitter
-from agents.feed import to_kafka
+from agents.emitter import KEYS, Emitter
+from agents.feed import FRAMES, TRUTHS, Outlet, to_kafka
 from agents.partitioner import partition_of
 from agents.producer import NotDelivered
 from pipeline.simulator.simulator import Simulator
@@ -17,6 +18,8 @@ from schemas.contracts import schema
 from tests.brokers import BrokerInTest, Embedded
 
 SIMULATOR = Simulator(5, datetime(2026, 11, 16, tzinfo=UTC), visitors_per_day=2_000)
+FOR_DAYS = Simulator(5, datetime(2026, 11, 16, tzinfo=UTC), visitors_per_day=60)
+"""So few come that parcels arrive within some thousands of events."""
 N_PARTITIONS = 4
 SCHEMA_ID = 7
 
@@ -30,10 +33,10 @@ def simulated(n_events) -> pl.DataFrame:
     return pl.concat(list(SIMULATOR.slices(timedelta(days=1), n_events=n_events)))
 
 
-def said(record) -> dict:
+def said(record, family="clickstream") -> dict:
     value = record.value()
     assert value[:5] == b"\x00" + SCHEMA_ID.to_bytes(4, "big")
-    return fastavro.schemaless_reader(io.BytesIO(value[5:]), schema("clickstream"), None)
+    return fastavro.schemaless_reader(io.BytesIO(value[5:]), schema(family), None)
 
 
 def test_the_topic_holds_every_event_with_its_key_time_and_content(broker, topic):
@@ -51,6 +54,27 @@ def test_the_topic_holds_every_event_with_its_key_time_and_content(broker, topic
         assert said(record) == event
 
 
+def test_every_family_lies_on_its_topic_under_its_key(broker, topic, tmp_path):
+    others = {
+        family: Outlet(broker.create_topics(family, N_PARTITIONS, retention_ms="-1"), SCHEMA_ID)
+        for family in ("order", "delivery", "ticket")
+    }
+    fed = to_kafka(FOR_DAYS, broker.bootstrap, topic, SCHEMA_ID, others=others, n_events=12_000, truth=tmp_path / "truth.ndjson")
+
+    whole = list(FOR_DAYS.chapters(timedelta(days=1), n_events=12_000))
+    for family, outlet in others.items():
+        found = broker.read(outlet.topic)
+        events = pl.concat([getattr(chapter, FRAMES[family]) for chapter in whole])
+        values = [said(record, family) for record in found]
+        assert len(found) == fed.others[family] == events.height > 50
+        assert sorted(value["event_id"] for value in values) == events["event_id"].sort().to_list()
+        keys = [next(value[name] for name in KEYS[family] if value[name] is not None) for value in values]
+        assert [record.key().decode() for record in found] == keys
+        assert all(record.partition() == partition_of(record.key(), N_PARTITIONS) for record in found)
+    told = sum(getattr(chapter, frame).height for chapter in whole for frame in TRUTHS.values())
+    assert len((tmp_path / "truth.ndjson").read_text().splitlines()) == told
+
+
 def test_a_paced_feed_takes_its_time_and_says_the_same(broker, topic):
     fed = to_kafka(SIMULATOR, broker.bootstrap, topic, SCHEMA_ID, n_events=1_000, speed=3_600)
     ids = [said(record)["event_id"] for record in broker.read(topic)]
@@ -63,8 +87,14 @@ def test_a_paced_feed_takes_its_time_and_says_the_same(broker, topic):
 
 def test_what_was_sent_before_a_stop_is_on_the_broker(broker, topic):
     stop = threading.Event()
-    threading.Timer(1.0, stop.set).start()
 
+    def stop_once_there_are_some():
+        until = time.monotonic() + 60
+        while not broker.read(topic) and time.monotonic() < until:
+            time.sleep(0.1)
+        stop.set()
+
+    threading.Thread(target=stop_once_there_are_some, daemon=True).start()
     fed = to_kafka(SIMULATOR, broker.bootstrap, topic, SCHEMA_ID, stop=stop)
 
     assert fed.n > 0
