@@ -47,7 +47,10 @@ def cut_otherwise(records: Sequence[Event]) -> list[Event]:
 @given(crowds())
 def test_what_was_said_after_the_last_checkpoint_is_as_if_it_had_not_been(crowd: Crowd):
     dice = Random(crowd.seed)
-    shares = (0.2 * dice.random(), 1 - 0.2 * dice.random())  # much is said in vain: without settling half of all large crowds show it
+    shares = (
+        0.2 * dice.random(),
+        1 - 0.2 * dice.random(),
+    )  # much is said in vain: without settling half of all large crowds show it
 
     def broken(log: list[Event]) -> list[str]:
         log = [{**record, "cut_before": True} if not place % 6 else record for place, record in enumerate(log)]
