@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline import frames
 from pipeline.events import POSITION, event_schema
+from pipeline.keyed_rows import KeyedRows
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
 from tests.benchmarks.clicks import clicks
@@ -111,17 +112,10 @@ class Shop:
 
 def bytes_a_session(state, n):
     """Frame -> rows, Arrow bytes as a checkpoint takes them, and bytes in memory, all a session."""
-    kept = {name: pl.concat(frames) for name, frames in pieces_of(state).items()}
+    kept = {name: table.frame() for name, table in vars(state).items() if isinstance(table, KeyedRows)}
+    kept |= {"ids": pl.concat([piece.frame() for piece in state.ids.pieces(0)]), "rollups": state.rollups.counts.frame()}
     arrow = {name: frame.to_arrow(compat_level=pl.CompatLevel.oldest()).nbytes / n for name, frame in kept.items()}
     return {name: (frame.height / n, arrow[name], frame.estimated_size() / n) for name, frame in kept.items()}
-
-
-def pieces_of(state):
-    """Frame -> what a full copy of it holds."""
-    found = {}
-    for piece in SessionsFold(RULES).empty().restored(0, {piece.name: piece.frame() for piece in state.pieces(0)}).pieces(0):
-        found.setdefault(piece.name.partition(".")[0], []).append(piece.frame())
-    return found
 
 
 def simulated(n):
