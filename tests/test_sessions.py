@@ -564,6 +564,24 @@ def test_customers_of_one_millisecond_come_in_the_order_of_their_ids(run):
     assert out.of("identities", "customer_id") == ["anna"]  # both have the same id: visitor and time
 
 
+@pytest.mark.parametrize("nth", range(4))
+def test_each_customer_of_one_millisecond_has_what_is_theirs(run, nth):
+    """Whichever of the two parts stands first in the state: one has abandoned a cart, and it is counted once."""
+    out = run(
+        view(at="10:00", customer_id="bert", session_id="s1", event_id=f"b{nth}"),
+        cart(at="10:00", customer_id="anna", session_id="s1", event_id=f"a{nth}"),
+        view(at="12:00", visitor_id="else"),
+        view(at="12:01", customer_id="bert", session_id="s1", event_id=f"c{nth}"),
+        until="14:00",
+    )
+
+    assert out.of("sessions", "session_id", "customer_id", "status")[:2] == [
+        ("s1", "anna", "abandoned"),
+        ("s1~2", "bert", "browsed"),
+    ]
+    assert out.n("abandoned") == 1
+
+
 def test_steps_go_along_when_customers_change_places(run):
     """Anna's late event makes hers the first part: what stood under ~2 is told of the session itself, and retracted there."""
     out = run(
