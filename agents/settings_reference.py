@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from agents.settings import Settings
+from agents.settings_sources import section_of
 from agents.signal_settings import NONE
 
 FILE = Path("deploy/settings.reference.toml")
@@ -36,13 +37,19 @@ def _lines(section: BaseModel, path: str) -> Iterator[str]:
     below: list[tuple[str, Any, str | None]] = []
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        if isinstance(value, BaseModel) or (isinstance(value, tuple) and value and isinstance(value[0], BaseModel)):
+        if value == () and section_of(field.annotation):
+            below.append((f"{path}{name}", section_of(field.annotation), field.description))
+        elif isinstance(value, BaseModel) or (isinstance(value, tuple) and value and isinstance(value[0], BaseModel)):
             below.append((f"{path}{name}", value, field.description))
         else:
             yield from _comment(field.description)
             yield f"# {name} = {_toml(field.examples[0])}\n" if field.examples else f"{name} = {_toml(value)}\n"
     for name, value, said in below:
-        if isinstance(value, tuple):
+        if isinstance(value, type):
+            yield "\n"
+            yield from _comment(said)
+            yield from _example(name, value)
+        elif isinstance(value, tuple):
             for number, each in enumerate(value):
                 yield "\n"
                 yield from _comment(said if number == 0 else None)
@@ -53,6 +60,15 @@ def _lines(section: BaseModel, path: str) -> Iterator[str]:
             yield from _comment(type(value).__doc__)
             yield f"[{name}]\n"
             yield from _lines(value, f"{name}.")
+
+
+def _example(path: str, section: type[BaseModel]) -> Iterator[str]:
+    """One of a list that is empty by default, as a comment."""
+    yield f"# [[{path}]]\n"
+    for name, field in section.model_fields.items():
+        assert field.examples, f"{path}.{name} needs an example"
+        yield from (f"#{line}" for line in _comment(field.description))
+        yield f"# {name} = {_toml(field.examples[0])}\n"
 
 
 def _bare(section: BaseModel, path: str) -> Iterator[str]:

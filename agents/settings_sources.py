@@ -103,7 +103,8 @@ def overruled(said: dict[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
 def _problem(error: Any) -> Problem:
     key = ".".join(part for part in error["loc"] if isinstance(part, str))
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
-    given = f", not {error['input']!r}" if isinstance(error["input"], str | int | float | bool) and "dsn" not in key else ""
+    is_shown = isinstance(error["input"], str | int | float | bool) and "dsn" not in key and "\n" not in error["msg"]
+    given = f", not {error['input']!r}" if is_shown else ""
     variable = _variable(key)
     where = f" (set by {variable})" if variable.upper() in {name.upper() for name in os.environ} else ""
     if error["type"] == "extra_forbidden":

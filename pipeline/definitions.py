@@ -88,6 +88,27 @@ class Closing(Generic[Rule]):
     """One line of evidence."""
 
 
+OWN_PLACES = range(24, 32)
+"""Places of users' own signals: the upper byte of the bits that say for which signals an event counts. The places below are those of WEIGHTS."""
+OWN_BITS = np.uint32(sum(1 << place for place in OWN_PLACES))
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a user says of a signal of his own (own_signals.py)."""
+
+    place: int
+    """One of OWN_PLACES."""
+    weight: float
+    """Points a firing adds to the friction score."""
+    owner: str = ""
+    """Team that answers for it; '': that of the step."""
+    journey: str = ""
+    """Journey of `step`."""
+    step: str = ""
+    """Step at which it is told wherever it fires; '': as for every signal, that of the event or the furthest one reached by then."""
+
+
 @dataclass(frozen=True)
 class Signal(Generic[Rule]):
     """One kind of friction."""
@@ -128,16 +149,18 @@ class Signal(Generic[Rule]):
     """Rules as products published them, by the product's name."""
     profile: str = DEFAULT
     """Where the rule comes from: DEFAULT, a name of `profiles`, or CUSTOM."""
+    own: Own | None = None
+    """Of a user's own signal what WEIGHTS and the journeys say of the others."""
 
     @property
     def weight(self) -> float:
         """Points a firing adds to the friction score."""
-        return WEIGHTS[self.name]
+        return WEIGHTS[self.name] if self.own is None else self.own.weight
 
     @property
     def place(self) -> int:
-        """Its place in WEIGHTS: how state knows it."""
-        return _PLACES[self.name]
+        """Its place in WEIGHTS, or among OWN_PLACES: how state knows it."""
+        return _PLACES[self.name] if self.own is None else self.own.place
 
     @property
     def bit(self) -> np.uint32:
@@ -151,6 +174,8 @@ class Signal(Generic[Rule]):
 
     def with_profile(self, name: str) -> "Signal[Rule]":
         """This signal with the rule that a product published. Raises: ValueError if there is none of that name."""
+        if name == self.profile:
+            return self
         rules = {DEFAULT: self.rule, **self.profiles} if self.profile == DEFAULT else dict(self.profiles)
         if name not in rules:
             message = f"signal {self.name}: no profile {name!r}{_nearest(name, rules)}; there is {', '.join(rules) or 'none'}"

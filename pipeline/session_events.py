@@ -101,8 +101,9 @@ _IDS = ("session_id", "customer_id", "account_id")
 
 def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
     """The applied events in order of (stream, event_ms, tie), with `piece`, a number for each part of a session they belong to, and `part`."""
+    asked = {name for signal in rules.signals if signal.own for name in signal.sifts}
     columns = [
-        name for name in events.columns if name in _NEEDED or name in WINDOW
+        name for name in events.columns if name in _NEEDED or name in WINDOW or name in asked
     ]  # to sort the others as well takes as long again
     events = events.select(columns).sort("stream", "event_ms", "tie")
     event_ms = events["event_ms"].to_numpy()
@@ -118,7 +119,7 @@ def in_pieces(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
 _NEEDED = frozenset(
     (*PARTS, "stream", *LASTS, *ORIGIN, "part_key", "event_key", "event_low", "page_type", "journey", "step", "order_id", "cart_id")
 )
-"""Columns of an event that make a session; and those of WINDOW, signals."""
+"""Columns of an event that make a session; those of WINDOW, signals; and users' own signals say themselves which they ask."""
 
 
 def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:

@@ -46,6 +46,7 @@ class SessionRules:
         if self.allowed_lateness < timedelta(0):
             message = f"allowed_lateness must not be negative, not {self.allowed_lateness}"
             raise ValueError(message)
+        self._own_signals_are_at_a_step()
         if self.retention < self.gap:
             message = f"retention ({self.retention}) must not be shorter than gap ({self.gap})"
             raise ValueError(message)
@@ -55,3 +56,14 @@ class SessionRules:
         if unknown := set(self.dimensions) - set(DIMENSIONS):
             message = f"dimensions: {', '.join(sorted(unknown))} is none of {', '.join(DIMENSIONS)}"
             raise ValueError(message)
+
+    def _own_signals_are_at_a_step(self) -> None:
+        """Raises: ValueError on a user's own signal whose step no journey has."""
+        known = {journey.name: [step.name for step in journey.steps] for journey in self.journeys.journeys}
+        for signal in self.signals:
+            own = signal.own
+            if own is not None and own.step and own.step not in known.get(own.journey, ()):
+                there = known.get(own.journey)
+                has = f"journey {own.journey!r} has {', '.join(there)}" if there else f"there is no journey {own.journey!r}"
+                message = f"signal {signal.name}: no step {own.step!r}: {has}"
+                raise ValueError(message)

@@ -3,16 +3,18 @@
 Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, WINDOW, CLOSINGS, RETIRED, event ids, counts: each found by a key, each row of one partition
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import polars as pl
 
 from pipeline import frames
+from pipeline.definitions import AnySignal
 from pipeline.event_ids import EventIds
 from pipeline.journey_map import JourneyMap
 from pipeline.keyed_rows import KeyedRows
+from pipeline.own_signals import Meanings, meanings, translated
 from pipeline.pieces import Piece, below, within
 from pipeline.rollups import Rollups
 from pipeline.session_frames import closings_schema, fired_schema, looked_back_at
@@ -25,6 +27,9 @@ RETIRED = frames.schema({"stream": pl.UInt64, "partition": PARTITION, "last_ms":
 OF_VISITORS = ("parts", "reached", "commits", "lasts", "fired", "closings", "marks", "window", "wide")
 """What is found by `visitor_key`."""
 _KEYED = (*OF_VISITORS, "retired")
+_LOOKED_BACK_AT = ("marks", "window", "wide")
+_MEANINGS = "meanings"
+_MEANING = pl.Schema({"place": pl.UInt8, "meaning": pl.String})
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,12 @@ class SessionState:
     rollups: Rollups
     swept_ms: int
     """Highest watermark at the last sweep."""
+    meanings: Meanings = field(default_factory=dict)
+    """What the bits of users' own signals mean, in the events that are looked back at."""
 
     @classmethod
-    def empty(cls, journeys: JourneyMap) -> "SessionState":
-        """Remember nothing."""
+    def empty(cls, journeys: JourneyMap, signals: Sequence[AnySignal] = ()) -> "SessionState":
+        """Remember nothing; `signals` are those that will be looked for."""
         window = window_schemas(looked_back_at(journeys))
         return cls(
             KeyedRows(PARTS, "visitor_key"),
@@ -64,6 +71,7 @@ class SessionState:
             EventIds(),
             Rollups(),
             0,
+            meanings(signals),
         )
 
     @property
@@ -81,12 +89,25 @@ class SessionState:
         """All that is remembered of one partition."""
         for name in (*_KEYED, "ids", "rollups"):
             yield from below(name, getattr(self, name).pieces(partition))
+        if self.meanings:  # they never change in a state
+            yield Piece(f"{_MEANINGS}.0", lambda: pl.DataFrame(list(self.meanings.items()), schema=_MEANING, orient="row"))
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
         """This state with one more partition, from its pieces."""
         fresh = self.without(partition)
-        kept = {name: getattr(fresh, name).restored(within(name, frames)) for name in (*_KEYED, "ids", "rollups")}
+        found = {name: within(name, frames) for name in (*_KEYED, "ids", "rollups")}
+        for name in _LOOKED_BACK_AT:
+            found[name] = self._translated(found[name], within(_MEANINGS, frames))
+        kept = {name: getattr(fresh, name).restored(pieces) for name, pieces in found.items()}
         return replace(fresh, **kept)
+
+    def _translated(self, pieces: dict[str, pl.DataFrame], said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        """Events that were kept under other settings."""
+        was = {place: meaning for frame in said.values() for place, meaning in frame.iter_rows()}
+        if was == self.meanings:
+            return pieces
+        bits = translated(pl.col("counted"), was, self.meanings)
+        return {name: rows.with_columns(bits) if "counted" in rows.columns else rows for name, rows in pieces.items()}
 
     def without(self, partition: int) -> Self:
         """This state after one partition was forgotten."""

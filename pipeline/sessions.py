@@ -41,7 +41,7 @@ class SessionsFold:
 
     def empty(self) -> SessionState:
         """Remember nothing."""
-        return SessionState.empty(self.rules.journeys)
+        return SessionState.empty(self.rules.journeys, self.rules.signals)
 
     def step(self, state: SessionState, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[SessionState]:
         """Fold one batch, which may be empty: time alone goes on then."""

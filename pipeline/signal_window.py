@@ -14,7 +14,7 @@ from functools import cache
 import polars as pl
 
 from pipeline.checkout import is_one_of
-from pipeline.definitions import BASE
+from pipeline.definitions import BASE, OWN_BITS
 from pipeline.events import event_schema
 from pipeline.frames import Dtype
 from pipeline.signals import SIGNALS
@@ -39,8 +39,8 @@ class Window:
     """Those that say more: `text_0`.., `number_0`.. and so on."""
 
 
-def _told_by(name: str) -> tuple[str, ...]:
-    """The event types that have this column."""
+def told_by(name: str) -> tuple[str, ...]:
+    """The event types of which this column is kept."""
     asked = [signal.told_by.get(name, signal.reads) for signal in _LOOKED_BACK_AT if name in signal.columns]
     return tuple(dict.fromkeys(event_type for types in asked for event_type in types))
 
@@ -50,7 +50,7 @@ def _rooms() -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name in _SAID:
         kind = _KINDS[_CONTRACT[name]]
-        taken = {found[other] for other in found if set(_told_by(other)) & set(_told_by(name))}
+        taken = {found[other] for other in found if set(told_by(other)) & set(told_by(name))}
         found[name] = next(room for room in (f"{kind}_{number}" for number in range(len(_SAID))) if room not in taken)
     return found
 
@@ -83,7 +83,8 @@ def narrow(events: pl.DataFrame) -> Window:
     schemas = window_schemas(events.schema)
     if "event_key" in events.columns:
         events = events.with_columns((pl.col("tie") // _HALF).cast(pl.UInt32).alias("counter"))
-    is_mark = events.select(is_one_of(MARKS)).to_series()
+    # A user's own signal may fire at any event, also where all others need a mark.
+    is_mark = events.select(is_one_of(MARKS) & ((pl.col("counted") & int(OWN_BITS)) == 0)).to_series()
     others = events.filter(~is_mark).with_columns(_packed())
     says = others.select(pl.any_horizontal(pl.col(room).is_not_null() for room in _ALL)).to_series()
     return Window(
@@ -121,4 +122,4 @@ def _unpacked() -> tuple[pl.Expr, ...]:
 
 def _said(name: str, column: str) -> pl.Expr:
     """What stands in a column, of events of the types that have what is called so."""
-    return pl.when(is_one_of(_told_by(name))).then(column)
+    return pl.when(is_one_of(told_by(name))).then(column)

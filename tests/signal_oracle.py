@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.definitions import AnySignal
+from tests.own_signals import OWN_LOOPS
 from tests.signal_loops import buying, clicks, forms, pages
 from tests.signal_loops.rows import Row, Told, ms
 
@@ -58,7 +59,7 @@ def _of(events: Sequence[Row], signal: AnySignal) -> list[Fired]:
             signal.profile,
             told.detail,
         )
-        for told in LOOPS[signal.name]([event for event in events if event["event_type"] in signal.reads], signal.rule)
+        for told in (OWN_LOOPS if signal.own else LOOPS)[signal.name]([event for event in events if event["event_type"] in signal.reads], signal.rule)
     ]
 
 

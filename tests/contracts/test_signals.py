@@ -24,6 +24,7 @@ from pipeline.signal_window import narrow, whole
 from pipeline.signals import SIGNALS
 from schemas.contracts import event_types
 from tests import strategies as _profile  # noqa: F401 - loads the profile of Hypothesis
+from tests.own_signals import OWN
 from tests.signal_frames import SAID, WHICH, Row, at_ms, in_order, rows_of, window_of
 from tests.signal_oracle import LOOPS, ms, signals_of
 
@@ -31,9 +32,11 @@ RULES = [
     pytest.param(signal.with_profile(name), id=f"{signal.name}-{name}")
     for signal in SIGNALS
     for name in (DEFAULT, *signal.profiles)
-]
+] + [pytest.param(signal, id=f"own-{signal.name}") for signal in OWN]
 EXAMPLES = [
-    pytest.param(signal, example, id=f"{signal.name}: {example.title}") for signal in SIGNALS for example in signal.examples
+    pytest.param(signal, example, id=f"{signal.name}: {example.title}")
+    for signal in (*SIGNALS, *OWN)
+    for example in signal.examples
 ]
 LOOKING_BACK = [rule for rule in RULES if rule.values[0].closing is None]
 """The others are judged when a session closes: what holds of them is held by the properties of the fold."""
