@@ -18,6 +18,7 @@ from agents import terminal
 from agents.cli_dead_letters import letters
 from agents.cli_options import Dsn, Json, SettingsFile, seconds, store_of, time_of
 from agents.cli_schemas import schemas
+from agents.cli_signals import signals
 from agents.settings_sources import load
 from agents.takeover import InputsFrom
 
@@ -57,6 +58,7 @@ main = typer.Typer(
 )
 main.add_typer(letters)
 main.add_typer(schemas)
+main.add_typer(signals)
 
 
 @main.command()

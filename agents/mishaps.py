@@ -14,6 +14,7 @@ from agents.producer import NotDelivered
 from agents.registry import RegistryUnavailable
 from agents.replayed_range import RangeWrong
 from agents.settings_sources import SettingsWrong
+from agents.signal_trial import NoSuchProfile
 from agents.store_claim import StoreClaimed
 from agents.telemetry import TelemetryUnavailable
 from agents.topics import TopicsUnfit
@@ -45,6 +46,7 @@ MISHAPS = (
     DataDirInUse,
     TelemetryUnavailable,
     RangeWrong,
+    NoSuchProfile,
 )
 """Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""
 

@@ -15,7 +15,6 @@ import polars as pl
 
 from agents.mapping import Plan, stream
 from agents.mapping_engine import MappingEngine, Seen
-from agents.replay_store import ReplayStore
 from agents.replayed_events import PARTITION, Batch, Judge, letters, unparsed
 from pipeline.checks import Bounds
 from pipeline.events import POSITION, event_schema
@@ -99,6 +98,19 @@ class Replayed:
         }
 
 
+class Kept(Protocol):
+    """Where rows go (agents/replay_store.py)."""
+
+    def put(self, tables: dict[str, pl.DataFrame]) -> None:
+        """Take rows of tables."""
+
+    def flush(self) -> None:
+        """Have written everything."""
+
+    def counts(self) -> dict[str, int]:
+        """Return the rows of each table."""
+
+
 class _Run:
     """One fold on its way through the events."""
 
@@ -133,7 +145,7 @@ class Replay:
         self._done = Replayed()
         self._last_at: datetime | None = None
 
-    def run(self, engine: MappingEngine, store: ReplayStore, *, seen: Seen | None = None, told: Told | None = None) -> Replayed:
+    def run(self, engine: MappingEngine, store: Kept, *, seen: Seen | None = None, told: Told | None = None) -> Replayed:
         """Read all of it, once, into a store that is open.
 
         Raises: QueryFailed if the engine could not go on; WriteFailed
@@ -163,7 +175,7 @@ class Replay:
         self._done.n_after += raw.height - due.height
         return due
 
-    def _take(self, batch: Batch, store: ReplayStore) -> None:
+    def _take(self, batch: Batch, store: Kept) -> None:
         self._reject(batch.rejects, store)
         for family, events in batch.events.items():
             last_at = events["event_at"].max()
@@ -175,7 +187,7 @@ class Replay:
             else:
                 self._say(run.fold, run.step(events), batch, store)
 
-    def _say(self, fold: Fold, done: Step[Any], batch: Batch, store: ReplayStore) -> None:
+    def _say(self, fold: Fold, done: Step[Any], batch: Batch, store: Kept) -> None:
         for fate, n in done.fates.select("fate", "n").rows():
             self._done.fates[fate] += n
         store.put(done.tables)
@@ -183,12 +195,12 @@ class Replay:
             self._done.reasons.update(done.rejects["reason"].to_list())
             store.put({"dead_letters": letters(batch.raw, done.rejects, stage=fold.name)})
 
-    def _reject(self, rejects: pl.DataFrame, store: ReplayStore) -> None:
+    def _reject(self, rejects: pl.DataFrame, store: Kept) -> None:
         self._done.fates["rejected"] += rejects.height
         self._done.reasons.update(rejects["reason"].to_list())
         store.put({"dead_letters": rejects})
 
-    def _elapse(self, store: ReplayStore) -> None:
+    def _elapse(self, store: Kept) -> None:
         """Let time go on after the last event, for every fold."""
         if self._last_at is None:
             return

@@ -75,7 +75,7 @@ def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: termina
     with inputs.planned() as (engine, planned), ClickHouse(dsn, settings.clickhouse.database) as clickhouse:
         store = ReplayStore(clickhouse, batch_rows=settings.clickhouse.batch_rows)
         store.open()
-        done = Replay(planned, (fold,), settings.bounds(), until).run(engine, store, seen=_reading(way), told=_folding(way))
+        done = Replay(planned, (fold,), settings.bounds(), until).run(engine, store, seen=reading(way), told=folding(way))
     for family, n in done.unused.items():
         terminal.warning(f"{n:,} good events of family {family} were read and not used: nothing folds it yet")
     if done.n_after:
@@ -86,10 +86,11 @@ def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: termina
 def look(inputs: Inputs, bounds: Bounds, way: terminal.Way) -> Look:
     """Read without folding or writing. Raises: agents.mishaps.MISHAPS."""
     with inputs.planned() as (engine, planned):
-        return looked_at(planned, engine, bounds, first=SHOWN, seen=_reading(way))
+        return looked_at(planned, engine, bounds, first=SHOWN, seen=reading(way))
 
 
-def _reading(way: terminal.Way) -> Seen:
+def reading(way: terminal.Way) -> Seen:
+    """Moves the bar while files are read."""
     total = 0
 
     def seen(read: int, of: int) -> None:
@@ -100,7 +101,8 @@ def _reading(way: terminal.Way) -> Seen:
     return seen
 
 
-def _folding(way: terminal.Way) -> Told:
+def folding(way: terminal.Way) -> Told:
+    """Moves the bar while events are folded."""
     def told(n: int, at: datetime | None) -> None:
         way.at(f"{n:,} events" if at is None else f"{n:,} events, until {at:%Y-%m-%d %H:%M}")
 

@@ -20,11 +20,10 @@ from pipeline.events import event_schema
 from pipeline.frames import TIME
 
 CALLS = frozenset(
-    "LOWER UPPER LENGTH CHAR_LENGTH OCTET_LENGTH STARTS_WITH ENDS_WITH TRIM LTRIM RTRIM SUBSTR SUBSTRING LEFT RIGHT REPLACE STRPOS CONCAT COALESCE "
-    "IFNULL NULLIF GREATEST LEAST ABS ROUND FLOOR CEIL SIGN MOD TRY_CAST EXTRACT DATE_PART".split()
+    ["LOWER", "UPPER", "LENGTH", "CHAR_LENGTH", "OCTET_LENGTH", "STARTS_WITH", "ENDS_WITH", "TRIM", "LTRIM", "RTRIM", "SUBSTR", "SUBSTRING", "LEFT", "RIGHT", "REPLACE", "STRPOS", "CONCAT", "COALESCE", "IFNULL", "NULLIF", "GREATEST", "LEAST", "ABS", "ROUND", "FLOOR", "CEIL", "SIGN", "MOD", "TRY_CAST", "EXTRACT", "DATE_PART"]
 )
 """Functions that are asked of one event, and fail on none."""
-_BEFORE_BRACKETS = frozenset("AND OR NOT IN BETWEEN WHEN THEN ELSE CASE IS LIKE ILIKE".split())
+_BEFORE_BRACKETS = frozenset(["AND", "OR", "NOT", "IN", "BETWEEN", "WHEN", "THEN", "ELSE", "CASE", "IS", "LIKE", "ILIKE"])
 _PATTERNS = frozenset(("LIKE", "ILIKE", "RLIKE", "REGEXP", "~", "!~", "~*", "!~*", "~~", "!~~", "~~*", "!~~*"))
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|::|!?~~?\*?|[A-Za-z_]\w*|\d+(?:\.\d+)?|[<>=!]+|\|\||\S""")
 _LIKE_TEXT = re.compile(r"'.*'", re.DOTALL)
@@ -132,7 +131,8 @@ def _of_one_type(expression: pl.Expr, text: str, words: Sequence[_Word]) -> None
         names = _smallest_failing(expression).meta.root_names()
         asked = [word for word in words if word.text.strip('"') in names] or [_Word(text, 0)]
         types = ", ".join(f"{name} is {_KINDS[event_schema('clickstream')[name]]}" for name in dict.fromkeys(names))
-        raise ConditionWrong(f"{said}{f' ({types})' if types else ''}", text, asked[0].at, len(asked[0].text))
+        message = f"{said}{f' ({types})' if types else ''}"
+        raise ConditionWrong(message, text, asked[0].at, len(asked[0].text))
     found = _probe().select(expression.alias("_"))["_"].dtype
     if found not in (pl.Boolean, pl.Null):
         message = f"a condition says true or false, and this says {_KINDS.get(found, str(found))}"

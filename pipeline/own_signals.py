@@ -14,13 +14,13 @@ from datetime import timedelta
 from difflib import get_close_matches
 
 import polars as pl
+from schemas.contracts import event_types
 
 from pipeline.checkout import is_one_of
 from pipeline.conditions import columns_of, condition
 from pipeline.definitions import CUSTOM, FIRES, OWN_BITS, OWN_PLACES, AnySignal, Own, Signal, in_range
 from pipeline.signal_runs import completed
 from pipeline.signal_window import told_by
-from schemas.contracts import event_types
 
 LONGEST = 200
 """Characters of a condition that stand in a row."""

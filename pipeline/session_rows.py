@@ -109,7 +109,7 @@ def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
             pl.col("step_name").alias("step"),
             "page",
             "element",
-            "owner",
+            _owner(rules),
             "value",
             "weight",
             "rule",
@@ -117,6 +117,15 @@ def signals(told: Told, rules: SessionRules) -> pl.DataFrame:
             *(pl.col(name).cast(pl.String) for name in _LABELS),
         )
     )
+
+
+def _owner(rules: SessionRules) -> pl.Expr:
+    """Who answers for a signal: the team that owns its step, unless the user says another of his own."""
+    owner = pl.col("owner")
+    for signal in rules.signals:
+        if signal.own is not None and signal.own.owner:
+            owner = pl.when(pl.col("signal") == signal.name).then(pl.lit(signal.own.owner)).otherwise(owner)
+    return owner.alias("owner")
 
 
 def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:

@@ -78,7 +78,7 @@ def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
         fired = fired.filter(~pl.Series(sessions["is_bot"].to_numpy()[fired["group"].to_numpy()]))
     met = fired["group"].to_numpy()
     at = np.arange(sessions.height)
-    fired = _placed(fired, steps, journey_no, furthest, rules.journeys)
+    fired = _at_own_step(_placed(fired, steps, journey_no, furthest, rules.journeys), rules)
     is_along = furthest >= 0
     mask = masks[journey_no, at]
     journeys = rules.journeys.journeys
@@ -231,6 +231,23 @@ def _placed(fired: pl.DataFrame, steps: pl.DataFrame, journey_no: Places, furthe
     )
     placed = fired.with_row_index("row").join(by_then, on="row", how="left", maintain_order="left")
     return placed.with_columns(pl.coalesce(own, "by_then").alias("step")).drop("row", "by_then")
+
+
+def _at_own_step(fired: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
+    """The signals, those of the user's own at the step that he says."""
+    journey_no, step = pl.col("journey_no"), pl.col("step")
+    places = {
+        (journey.name, each.name): (no, place)
+        for no, (_, journey) in enumerate(rules.journeys.columns())
+        for place, each in enumerate(journey.steps)
+    }
+    for signal in rules.signals:
+        if signal.own is not None and signal.own.step:
+            its_journey, its_step = places[signal.own.journey, signal.own.step]
+            is_it = pl.col("signal") == signal.name
+            journey_no = pl.when(is_it).then(pl.lit(its_journey, dtype=pl.Int16)).otherwise(journey_no)
+            step = pl.when(is_it).then(pl.lit(its_step, dtype=pl.Int16)).otherwise(step)
+    return fired.with_columns(journey_no.alias("journey_no"), step.alias("step"))
 
 
 def _with_friction(steps: pl.DataFrame, fired: pl.DataFrame) -> pl.DataFrame:

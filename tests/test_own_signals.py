@@ -9,7 +9,7 @@ from pipeline.definitions import OWN_PLACES, AnySignal, Own
 from pipeline.friction import WEIGHTS
 from pipeline.own_signals import OwnRule, own_signal
 from pipeline.sessions import SessionsFold
-from tests.builders import Event, click, clock, frame, product, records, watermarks
+from tests.builders import Event, cart, click, clock, frame, product, records, watermarks
 from tests.strategies import RULES, Crowd, crowds, holds, without
 from tests.views import FAR, compared, now, told
 
@@ -41,6 +41,22 @@ def test_a_condition_may_ask_columns_that_no_other_signal_reads():
     (row,) = view["signals"].to_dicts()
     assert (row["signal"], row["fired_at"], row["weight"], row["rule"]) == ("dutch_click", clock("10:00"), 25.0, "custom")
     assert view["sessions"]["friction_score"].to_list() == [25.0]
+
+
+def test_who_answers_for_it_and_where_it_is_told_can_be_said():
+    said = own("at_payment", OwnRule(("view_item",)), journey="shop", step="payment", owner="us"), own("here", OwnRule(("view_item",)), 25)
+    log = records([product(at="10:00"), cart(at="10:01")])
+    view = now(told(fold_of(*said), log, until=FAR))
+
+    told_at = {row["signal"]: (row["journey"], row["step"], row["owner"]) for row in view["signals"].to_dicts()}
+    assert told_at == {"at_payment": ("shop", "payment", "us"), "here": ("shop", "product", "catalogue")}
+
+
+def test_a_step_that_no_journey_has_is_an_error():
+    with pytest.raises(ValueError, match="signal x: no step 'till': journey 'shop' has browse"):
+        fold_of(own("x", OwnRule(("click",)), journey="shop", step="till"))
+    with pytest.raises(ValueError, match="signal x: no step 'pay': there is no journey 'shopp'"):
+        fold_of(own("x", OwnRule(("click",)), journey="shopp", step="pay"))
 
 
 @given(crowds())

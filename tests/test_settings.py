@@ -152,6 +152,62 @@ def test_a_signal_is_set_by_profile_and_by_number(file):
     assert "page_error" not in signals
 
 
+def test_a_profile_of_all_signals_leaves_those_without_it_and_those_that_say_otherwise(file):
+    text = '[signals]\nprofile = "datadog"\n[signals.error_click]\nprofile = "default"'
+    text += '\n[signals.rage_click]\nclicks = 4\n'
+
+    signals = {signal.name: signal for signal in load(file(text)).session_rules().signals}
+
+    assert (signals["rage_click"].rule.radius_px, signals["rage_click"].rule.clicks) == (100, 4)
+    assert signals["error_click"].profile == signals["form_error_loop"].profile == "default"
+    assert "no signal has a profile 'datadoge'; the nearest is 'datadog'" in wrong(file('[signals]\nprofile = "datadoge"'))[0]
+
+
+OWN = """
+[[signals.own]]
+name = "{name}"
+event_types = ["click"]
+where = "{where}"
+weight = {weight}
+meaning = "Somebody is lost."
+"""
+
+
+def own(name="lost", where="element = 'map'", weight=5.0):
+    return OWN.format(name=name, where=where, weight=weight)
+
+
+def test_signals_of_ones_own_come_last_each_with_a_bit_of_its_own(file):
+    *_, first, second = load(file(own() + own("found"))).session_rules().signals
+
+    assert (first.name, first.weight, first.meaning, first.reads) == ("lost", 5.0, "Somebody is lost.", ("click",))
+    assert (second.name, first.bit & second.bit) == ("found", 0)
+
+
+def test_all_that_is_wrong_with_signals_of_ones_own_is_said_at_once(file):
+    problems = wrong(file(own("rage_click", "elment = 'x'") + own("lost", "element =", 0)))
+
+    assert problems[0] == "signals.own[0].name: a signal that ships with Ebbtide has this name, not 'rage_click'"
+    assert problems[1].split("\n") == [
+        "signals.own[0].where: there is no column 'elment'; the nearest is 'element'",
+        "    elment = 'x'",
+        "    ^^^^^^",
+    ]
+    assert [problem.partition(":")[0] for problem in problems[2:]] == ["signals.own[1].where", "signals.own[1].weight"]
+
+
+def test_there_are_as_many_signals_of_ones_own_as_bits_and_each_name_once(file):
+    assert "own: there are two signals of the name 'lost'" in wrong(file(own() + own()))[0]
+    assert "own: there may be 8 signals of your own, not 9" in wrong(file("".join(own(f"lost_{n}") for n in range(9))))[0]
+
+
+def test_the_example_of_a_signal_of_ones_own_in_the_reference_can_be_used(file):
+    lines = reference().split("# [[signals.own]]")[1].split("\n\n")[0].splitlines()
+    settings = load(file("[[signals.own]]\n" + "\n".join(line.removeprefix("# ") for line in lines)))
+
+    assert settings.session_rules().signals[-1].name == "coupon_hunt"
+
+
 def test_none_stands_for_no_limit(file):
     settings = load(file('[signals.rage_click]\nspan_ms = "none"\ngap_ms = 300'))
 
@@ -207,6 +263,9 @@ def test_the_reference_says_every_key_and_changes_nothing():
 
     assert Settings(**said).session_rules() == SessionRules()
     for key in keys():
+        if key.startswith("signals.own"):  # there is none: it stands there as an example
+            assert f"# {key.rpartition('.')[2]} = " in reference() or f"# [[{key}]]" in reference()
+            continue
         inner = said
         for part in key.split("."):
             inner = inner[0] if isinstance(inner, list) else inner
