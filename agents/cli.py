@@ -228,6 +228,40 @@ def sql(
 
 
 @main.command()
+def why(
+    *,
+    session: Annotated[str, typer.Option("--session", metavar="ID", help="As in the table `sessions`.")],
+    visitor: Annotated[
+        str | None, typer.Option("--visitor", metavar="ID", help="Where several visitors have a session of that id.")
+    ] = None,
+    site: Annotated[str | None, typer.Option("--site", metavar="NAME", help="Where several sites have.")] = None,
+    clickhouse: Dsn = None,
+    as_json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Tell the story of one session: what happened, the friction it met, how far it got, how it ended, and why it has its score."""
+    from agents import why_command
+    from pipeline.story import Story
+    from sinks.reader import Reader
+
+    told = load(settings)
+    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
+        found = why_command.found(reader, session, visitor, site)
+    if isinstance(found, Story):
+        if as_json:
+            terminal.say_json(found.as_json())
+        else:
+            why_command.show(found)
+        return
+    if as_json:
+        terminal.say_json({"sessions": found})
+    else:
+        why_command.show_choice(found)
+    terminal.error(f"{len(found)} sessions have this id: name one with --visitor or --site")
+    raise typer.Exit(1)
+
+
+@main.command()
 def migrate(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be applied, and change nothing.")] = False,

@@ -19,6 +19,7 @@ from agents.store_claim import StoreClaimed
 from agents.telemetry import TelemetryUnavailable
 from agents.topics import TopicsUnfit
 from agents.up_folder import DataDirInUse
+from agents.why_command import NoSuchSession
 from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
 from sinks.http_front import PortTaken
 from sinks.migrate import MigrationRefused
@@ -47,6 +48,7 @@ MISHAPS = (
     TelemetryUnavailable,
     RangeWrong,
     NoSuchProfile,
+    NoSuchSession,
 )
 """Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""
 

@@ -103,6 +103,7 @@ def reading(way: terminal.Way) -> Seen:
 
 def folding(way: terminal.Way) -> Told:
     """Moves the bar while events are folded."""
+
     def told(n: int, at: datetime | None) -> None:
         way.at(f"{n:,} events" if at is None else f"{n:,} events, until {at:%Y-%m-%d %H:%M}")
 

@@ -49,9 +49,7 @@ def _askable(where: str) -> str:
 class OwnSignalSettings(Section):
     """A signal of your own: so many events of some types that fulfil a condition, within a time, are one signal."""
 
-    name: Annotated[
-        str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60, examples=["coupon_hunt"]), AfterValidator(_free_name)
-    ]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60, examples=["coupon_hunt"]), AfterValidator(_free_name)]
     """Its name, in tables and settings; none that a signal has."""
     event_types: Annotated[tuple[str, ...], Field(examples=[["coupon_rejected", "coupon_applied"]]), AfterValidator(known_types)]
     """Types of the events that are looked at."""
@@ -83,9 +81,7 @@ class OwnSignalSettings(Section):
     def signal(self, number: int) -> AnySignal:
         """The signal, the so manieth of them. Raises: ValueError, see `OwnRule`."""
         rule = OwnRule(self.event_types, self.where, self.count, self.within_s)
-        return own_signal(
-            self.name, rule, Own(OWN_PLACES[number], self.weight, self.owner, self.journey, self.step), self.meaning
-        )
+        return own_signal(self.name, rule, Own(OWN_PLACES[number], self.weight, self.owner, self.journey, self.step), self.meaning)
 
 
 class Signals(Section):

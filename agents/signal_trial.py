@@ -83,7 +83,8 @@ class SideBySide:
         done = [fold.step(each, batch, watermarks) for fold, each in zip(self._folds.values(), state.each, strict=True)]
         said = zip(self._folds, done, strict=True)
         tables = {name: step.tables[TABLE.name] for name, step in said if TABLE.name in step.tables}
-        return replace(done[0], state=_State(tuple(step.state for step in done)), tables=tables)
+        state = _State(tuple(step.state for step in done))
+        return Step(state, tables, done[0].rejects, done[0].fates, done[0].watermarks)
 
 
 class Firings:

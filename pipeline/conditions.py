@@ -20,7 +20,39 @@ from pipeline.events import event_schema
 from pipeline.frames import TIME
 
 CALLS = frozenset(
-    ["LOWER", "UPPER", "LENGTH", "CHAR_LENGTH", "OCTET_LENGTH", "STARTS_WITH", "ENDS_WITH", "TRIM", "LTRIM", "RTRIM", "SUBSTR", "SUBSTRING", "LEFT", "RIGHT", "REPLACE", "STRPOS", "CONCAT", "COALESCE", "IFNULL", "NULLIF", "GREATEST", "LEAST", "ABS", "ROUND", "FLOOR", "CEIL", "SIGN", "MOD", "TRY_CAST", "EXTRACT", "DATE_PART"]
+    [
+        "LOWER",
+        "UPPER",
+        "LENGTH",
+        "CHAR_LENGTH",
+        "OCTET_LENGTH",
+        "STARTS_WITH",
+        "ENDS_WITH",
+        "TRIM",
+        "LTRIM",
+        "RTRIM",
+        "SUBSTR",
+        "SUBSTRING",
+        "LEFT",
+        "RIGHT",
+        "REPLACE",
+        "STRPOS",
+        "CONCAT",
+        "COALESCE",
+        "IFNULL",
+        "NULLIF",
+        "GREATEST",
+        "LEAST",
+        "ABS",
+        "ROUND",
+        "FLOOR",
+        "CEIL",
+        "SIGN",
+        "MOD",
+        "TRY_CAST",
+        "EXTRACT",
+        "DATE_PART",
+    ]
 )
 """Functions that are asked of one event, and fail on none."""
 _BEFORE_BRACKETS = frozenset(["AND", "OR", "NOT", "IN", "BETWEEN", "WHEN", "THEN", "ELSE", "CASE", "IS", "LIKE", "ILIKE"])
@@ -96,7 +128,19 @@ def _understood(text: str, words: Sequence[_Word]) -> pl.Expr:
     for n, word in enumerate(words, start=1):
         begun = text[: word.at + len(word.text)]
         missing = ")" * max(0, sum(each.text == "(" for each in words[:n]) - sum(each.text == ")" for each in words[:n]))
-        going_on = ("", " 1", " 'x'", " 1 AND 2", " NULL", " x IS NULL", " x AS int", " x THEN 1 END", " 1 END", " THEN 1 END", "END")
+        going_on = (
+            "",
+            " 1",
+            " 'x'",
+            " 1 AND 2",
+            " NULL",
+            " x IS NULL",
+            " x AS int",
+            " x THEN 1 END",
+            " 1 END",
+            " THEN 1 END",
+            "END",
+        )
         if all(_parsed(f"{begun}{more}{missing}") is None for more in going_on):
             message = f"not understood: {word.text}"
             raise ConditionWrong(message, text, word.at, len(word.text))

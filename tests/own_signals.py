@@ -84,9 +84,7 @@ def _loop(fulfils: Callable[[Row], bool], events: Sequence[Row], rule: OwnRule) 
             yield Told(event, None, event.get("element"), rule.where)
     else:
         for event, took_ms in completed([counted], rule.count, rule.within_s * 1_000):
-            yield Told(
-                event, float(took_ms), event.get("element"), f"{rule.count} times in {took_ms // 1_000} s: {rule.where}"
-            )
+            yield Told(event, float(took_ms), event.get("element"), f"{rule.count} times in {took_ms // 1_000} s: {rule.where}")
 
 
 OWN_LOOPS = {name: partial(_loop, fulfils) for name, fulfils in FULFILS.items()}

@@ -59,7 +59,9 @@ def _of(events: Sequence[Row], signal: AnySignal) -> list[Fired]:
             signal.profile,
             told.detail,
         )
-        for told in (OWN_LOOPS if signal.own else LOOPS)[signal.name]([event for event in events if event["event_type"] in signal.reads], signal.rule)
+        for told in (OWN_LOOPS if signal.own else LOOPS)[signal.name](
+            [event for event in events if event["event_type"] in signal.reads], signal.rule
+        )
     ]
 
 

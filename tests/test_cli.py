@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -148,6 +149,9 @@ def test_a_mapping_sees_no_file_that_was_not_named(ebbtide, data):
         ("sql", "SELECT 1", "--clickhouse", "mysql://x"),
         ("feed", "--to", "somewhere"),
         ("feed", "--from", "tomorrow"),
+        ("why",),
+        ("signals", "try"),
+        ("signals", "try", "x", "--profile", ","),
         ("no-such-command",),
     ],
 )
@@ -164,6 +168,8 @@ def test_a_wrong_command_line_is_exit_code_2(called, arguments):
         (("replay", "none.ndjson"), "none.ndjson: there is no such file or folder"),
         (("replay", "--map", "none", "."), "there is no folder none"),
         (("sql", "SELECT 1"), "there is no embedded store in "),
+        (("why", "--session", "s1"), "there is no embedded store in "),
+        (("signals", "try", ".", "--profile", "posthgo"), "there is no profile 'posthgo'; the nearest is 'posthog'"),
         (("sql", "SELECT 1", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
         (("migrate", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
         (("sql", "SELECT 1", "--settings", "none.toml"), "none.toml cannot be read"),
@@ -186,6 +192,55 @@ def test_wrong_settings_are_said_all_at_once(called, monkeypatch):
     assert (code, out) == (1, "")
     assert "kafka.partitions" in said
     assert "EBBTIDE_KAKFA__BOOTSTRAP: there is no such variable; the nearest is EBBTIDE_KAFKA__BOOTSTRAP" in said
+
+
+def test_why_tells_a_session_of_the_store(replayed):
+    ebbtide = replayed[1]
+    first_ms = round(datetime(2026, 3, 1, 10, tzinfo=UTC).timestamp() * 1_000)  # what a session without an id is called
+    said = the_json(ebbtide("why", "--session", first_ms, "--json"))
+    code, out, error = ebbtide("why", "--session", "none")
+
+    assert [moment["what"] for moment in said["moments"] if moment["kind"] == "event"] == ["view_item", "add_to_cart"]
+    assert said["ending"][0] == "Abandoned at cart of journey shop."
+    assert (code, out) == (1, "")
+    assert "there is no session 'none' in chdb://" in error
+
+
+def test_signals_lists_what_is_on(called, tmp_path):
+    own = '[[signals.own]]\nname = "lost"\nevent_types = ["click"]\nweight = 5\nmeaning = "Somebody is lost."'
+    (tmp_path / "s.toml").write_text(f'[signals]\nprofile = "datadog"\n[signals.page_error]\nenabled = false\n{own}')
+    said = {each["name"]: each for each in the_json(called("signals", "--settings", "s.toml", "--json"))}
+    code, out, _ = called("signals", "--settings", "s.toml")
+
+    assert (said["rage_click"]["profile"], said["rage_click"]["rule"]["radius_px"]) == ("datadog", 100)
+    assert said["form_error_loop"]["profile"] == "default"
+    assert "page_error" not in said
+    assert (said["lost"]["is_own"], said["lost"]["weight"], said["lost"]["meaning"]) == (True, 5.0, "Somebody is lost.")
+    assert all(each["source"] for each in said.values())
+    assert code == 0
+    assert "lost  5 points, profile custom" in out
+
+
+def test_profiles_are_tried_side_by_side_on_files(called, tmp_path):
+    clicks = [
+        f'{{"event_id": "{at}", "event_type": "click", "event_at": "2026-03-01T10:00:0{at}Z", "site": "shop", "visitor_id": "v", "element": "buy", '
+        '"page": "/", "x_px": 1, "y_px": 1}\n'
+        for at in ("0.000", "0.900", "1.800")
+    ]
+    (tmp_path / "clickstream.ndjson").write_text("".join(clicks))
+    said = the_json(called("signals", "try", "clickstream.ndjson", "--profile", "default, posthog", "--json"))
+    code, out, _ = called("signals", "try", "clickstream.ndjson", "--profile", "posthog,default")
+
+    assert said["signals"]["rage_click"] == {
+        "default": {"n": 0, "sessions": 0, "is_default": False},
+        "posthog": {"n": 1, "sessions": 1, "is_default": False},
+    }
+    assert said["signals"]["form_error_loop"]["posthog"]["is_default"]
+    (difference,) = said["differences"]
+    assert (difference["signal"], difference["fired_by"], difference["not_by"]) == ("rage_click", "posthog", "default")
+    assert difference["examples"][0]["element"] == "buy"
+    assert code == 0
+    assert "rage_click: 1 fired by posthog, not by default" in out
 
 
 def test_sql_changes_nothing(replayed):
@@ -222,12 +277,15 @@ def test_a_store_that_another_process_has_open_is_said_so(ebbtide, tmp_path):
             assert time.monotonic() < until, holder.printed()
             assert holder.exit_code is None, holder.printed()
             time.sleep(0.1)
-        code, out, said = ebbtide("sql", "SELECT 1", "--clickhouse", f"chdb://{store}")
+        found = [
+            ebbtide(*command, "--clickhouse", f"chdb://{store}") for command in (("sql", "SELECT 1"), ("why", "--session", "x"))
+        ]
     finally:
         holder.kill()
 
-    assert (code, out) == (1, "")
-    assert "is in use: process" in said
+    for code, out, said in found:
+        assert (code, out) == (1, "")
+        assert "is in use: process" in said
 
 
 def test_a_feed_into_a_folder_can_be_replayed(ebbtide):

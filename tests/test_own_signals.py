@@ -44,7 +44,10 @@ def test_a_condition_may_ask_columns_that_no_other_signal_reads():
 
 
 def test_who_answers_for_it_and_where_it_is_told_can_be_said():
-    said = own("at_payment", OwnRule(("view_item",)), journey="shop", step="payment", owner="us"), own("here", OwnRule(("view_item",)), 25)
+    said = (
+        own("at_payment", OwnRule(("view_item",)), journey="shop", step="payment", owner="us"),
+        own("here", OwnRule(("view_item",)), 25),
+    )
     log = records([product(at="10:00"), cart(at="10:01")])
     view = now(told(fold_of(*said), log, until=FAR))
 

@@ -154,7 +154,7 @@ def test_a_signal_is_set_by_profile_and_by_number(file):
 
 def test_a_profile_of_all_signals_leaves_those_without_it_and_those_that_say_otherwise(file):
     text = '[signals]\nprofile = "datadog"\n[signals.error_click]\nprofile = "default"'
-    text += '\n[signals.rage_click]\nclicks = 4\n'
+    text += "\n[signals.rage_click]\nclicks = 4\n"
 
     signals = {signal.name: signal for signal in load(file(text)).session_rules().signals}
 
