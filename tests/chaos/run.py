@@ -17,12 +17,14 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from agents.audit import audit
 from agents.child_process import ChildProcess
 from agents.settings_sources import load
+from agents.kafka_checkpoints import CLAIM_KEY
+from agents.manifests import Manifest
+from agents.topics import manifests
 from agents.topics import rows as rows_topic
 from pipeline.frames import FATE_NAMES, TABLES
 from tests.chaos.figures import Figures
 from tests.chaos.traffic import PARTITIONS, Log, last_ones, records
 from tests.embedded.test_end_to_end import stored
-from tests.stores import Store
 from tests.views import counted, differences
 
 HOUSE = Path(__file__).parents[2]
@@ -65,6 +67,15 @@ def program_of(child: ChildProcess) -> int:
     return program
 
 
+def freeze(program, seconds):
+    """Stop a process, and let it go on after so long."""
+    os.kill(program, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        os.kill(program, signal.SIGCONT)
+
+
 class Run:
     """One run. Use it as a context; whatever it started ends with it."""
 
@@ -100,8 +111,6 @@ class Run:
         self._stop.set()
         self._loading.join()
         for worker in self._workers.values():
-            with suppress(ProcessLookupError, ValueError):
-                os.kill(program_of(worker), signal.SIGCONT)
             worker.kill()
         self._group.close()
 
@@ -165,9 +174,9 @@ class Run:
         assert worker._guard.wait(PATIENCE_S) == 0, worker.printed()
         worker.kill()
 
-    def signal(self, name, number):
-        """Send a signal to a worker, and to nobody else."""
-        os.kill(program_of(self._workers[name]), number)
+    def program(self, name):
+        """Process id of a worker."""
+        return program_of(self._workers[name])
 
     def printed(self):
         """What the workers have to say, for who has to find out what went wrong."""
@@ -182,7 +191,7 @@ class Run:
             for name, worker in self._workers.items():
                 assert worker.exit_code is None, f"{name} ended with {worker.exit_code}: {worker.printed()}"
             assert time.monotonic() < until, f"after {timeout_s:.0f} s it is not so that {what}: {self.printed()}"
-            time.sleep(0.1)
+            time.sleep(0.25)
 
     def committed(self, topic, n):
         """How far the group has told that it is."""
@@ -220,16 +229,12 @@ class Run:
             self.faults.setdefault(fault, []).append(time.monotonic() - since)
 
     def largest_state(self):
-        """Bytes that the newest checkpoint of a partition names, of the largest."""
-        from agents.kafka_checkpoints import CLAIM_KEY
-        from agents.manifests import Manifest
-        from agents.topics import manifests
-
+        """Bytes and chunks that the newest checkpoint of a partition names, of the largest."""
         sizes = {}
         for message in self.broker.read(manifests(self.broker.prefix, "sessions")):
             if message.key() != CLAIM_KEY and message.value() is not None:
-                manifest = Manifest.from_json(message.value())
-                sizes[message.partition()] = sum(piece.n_bytes for piece in manifest.pieces)
+                pieces = Manifest.from_json(message.value()).pieces
+                sizes[message.partition()] = sum(piece.n_bytes for piece in pieces), sum(len(piece.offsets) for piece in pieces)
         return max(sizes.values())
 
     # The account ------------------------------------------------------------------------------------------------------------
@@ -252,7 +257,7 @@ class Run:
         assert figures.sent == sum(found.values())
         assert [account.wrong for account in books] == [()] * PARTITIONS
         assert [account.recounted for account in books] == self.sent_so_far()
-        return figures, wrong
+        return wrong
 
     def differences(self, right, letters):
         """A line for everything in which the views differ from the oracle."""
@@ -268,8 +273,3 @@ class Run:
         lines += [f"dead_letters {at}: told without reason" for at in sorted(set(found) - letters)]
         lines += [f"dead_letters {at}: told twice" for at in {at for at in found if found.count(at) > 1}]
         return lines
-
-
-def is_stored_by(store: Store) -> str:
-    """How the store is reached."""
-    return store.dsn.partition("://")[0]

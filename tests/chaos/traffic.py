@@ -23,8 +23,8 @@ from tests import oracle
 from tests.builders import MONDAY, Event, frame, view
 from tests.session_oracle import verdicts
 
-PARTITIONS = 2
-"""Few, so that the state of each is more than one chunk."""
+PARTITIONS = 3
+"""One for each of three workers, and few, so that the state of each is more than one chunk."""
 START_AT = MONDAY + timedelta(hours=9)
 THE_END = START_AT + timedelta(days=20)
 """A last event in each partition shows that every visit has ended."""
