@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from agents.audit import audit
 from agents.child_process import ChildProcess
@@ -93,13 +93,8 @@ class Run:
         self._workers, self._names = {}, 0
         self._records, self._stop = records(seed), threading.Event()
         self._not_delivered, self._delivered = [], 0
-        self._producer = Producer({
-            "bootstrap.servers": broker.bootstrap,
-            "enable.idempotence": True,
-            "message.timeout.ms": 0,
-            "linger.ms": 20,
-            "on_delivery": self._told,
-        })  # fmt: skip
+        sending = {"enable.idempotence": True, "message.timeout.ms": 0, "linger.ms": 20}
+        self._producer = broker.producer({**sending, "on_delivery": self._told})
         self._group = broker.consumer(broker.prefix)
         self._loading = threading.Thread(target=self._load)
 
@@ -113,6 +108,7 @@ class Run:
         for worker in self._workers.values():
             worker.kill()
         self._group.close()
+        del self._producer
 
     # The load ---------------------------------------------------------------------------------------------------------------
 
@@ -166,6 +162,11 @@ class Run:
         """End a worker in the middle of whatever it does."""
         os.kill(program_of(self._workers[name]), signal.SIGKILL)
         self._workers.pop(name).kill()
+
+    def kill_all(self):
+        """End them all."""
+        for name in list(self._workers):
+            self.kill(name)
 
     def leave(self, name):
         """Let a worker go as it would like to."""
