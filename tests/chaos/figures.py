@@ -81,7 +81,19 @@ def pytest_terminal_summary(terminalreporter):
         return
     table = Table(title=f"chaos, seed {SEED}", title_justify="left")
     for place, name in enumerate(
-        ("run", "broker", "sent", "applied", "duplicate", "rejected", "too late", "rows lost", "rows double", "rows wrong", "seconds to catch up")
+        (
+            "run",
+            "broker",
+            "sent",
+            "applied",
+            "duplicate",
+            "rejected",
+            "too late",
+            "rows lost",
+            "rows double",
+            "rows wrong",
+            "seconds to catch up",
+        )
     ):
         table.add_column(name, justify="right" if 2 <= place <= 9 else "left")
     for run in runs:

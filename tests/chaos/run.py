@@ -16,9 +16,9 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from agents.audit import audit
 from agents.child_process import ChildProcess
-from agents.settings_sources import load
 from agents.kafka_checkpoints import CLAIM_KEY
 from agents.manifests import Manifest
+from agents.settings_sources import load
 from agents.topics import manifests
 from agents.topics import rows as rows_topic
 from pipeline.frames import FATE_NAMES, TABLES
@@ -79,7 +79,9 @@ def freeze(program, seconds):
 class Run:
     """One run. Use it as a context; whatever it started ends with it."""
 
-    def __init__(self, broker, folder, store, *, seed, rate, at_once=0, dsn=None, session_s=10.0, checkpoint_s=1.0, program="agents"):
+    def __init__(
+        self, broker, folder, store, *, seed, rate, at_once=0, dsn=None, session_s=10.0, checkpoint_s=1.0, program="agents"
+    ):
         """Make the topic. So many records come at once, the others so many a second; `dsn`: how workers reach the store, if not as we do."""
         self.broker, self.store, self.rate, self._at_once = broker, store, rate, at_once
         self.topic = broker.create_topics("clickstream", PARTITIONS, retention_ms="-1")
@@ -213,7 +215,9 @@ class Run:
     def working(self, seconds=0.0):
         """Wait until the workers have got on, and then for so long."""
         ends = [at + 1 for at in self.committed(self.topic, PARTITIONS)]
-        self.until(lambda: any(at >= end for at, end in zip(self.committed(self.topic, PARTITIONS), ends, strict=True)), "they work")
+        self.until(
+            lambda: any(at >= end for at, end in zip(self.committed(self.topic, PARTITIONS), ends, strict=True)), "they work"
+        )
         time.sleep(seconds)
 
     def caught_up(self, fault=None, since=None):

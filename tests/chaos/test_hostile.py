@@ -61,7 +61,9 @@ def test_a_million_hostile_payloads_harm_nobody(record_figures):
     assert growth < MOST_GROWTH_MIB
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="no fuzzer: there is no atheris for this Python and machine")
+@pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="no fuzzer: there is no atheris for this Python and machine"
+)
 def test_a_fuzzer_finds_nothing(tmp_path):
     command = [sys.executable, "-m", "tests.chaos.fuzz_decode", str(N_FUZZED), str(SEED), str(tmp_path)]
     ran = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(HOUSE)}, cwd=tmp_path, capture_output=True, check=False)

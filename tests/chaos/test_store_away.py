@@ -46,7 +46,9 @@ def test_a_store_that_is_away_for_a_while_changes_no_result(broker, server, serv
 def small_disk(folder):
     """A file system of its own in memory; (its folder, what makes it larger)."""
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)], check=False, capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)], check=False, capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"a full disk was not tried: no file system can be mounted here ({mounted.stderr.strip()})")
     try:

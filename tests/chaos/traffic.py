@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-import polars as pl
-
 from agents.partitioner import partition_of
 from pipeline.encode import encode
 from pipeline.events import event_schema
