@@ -35,8 +35,8 @@ test: setup  ## all tests but chaos and bench
 quick: setup  ## tests that need no broker
 	$(BIN)/python -m pytest -n 2 -m "not chaos and not bench and not broker"
 
-chaos: setup  ## break things on purpose, for minutes
-	$(BIN)/python -m pytest -m chaos
+chaos: setup  ## break things on purpose, for an hour; SEED=n repeats a run, SHORT=1 takes a minute and a half
+	SEED=$(SEED) SHORT=$(SHORT) $(BIN)/python -m pytest -m chaos $(if $(SHORT),-n 2 --dist loadgroup tests/chaos)
 
 bench: setup  ## measure; never a test
 	$(BIN)/python -m pytest -m bench -s --benchmark-enable
@@ -65,7 +65,8 @@ registry: setup  ## run one real Schema Registry on loopback (Java 21 and Maven)
 wheel: setup  ## build the wheel
 	rm -rf dist && $(BIN)/python -m build --wheel --installer uv
 
-check: lint types test wheel  ## what CI runs
+check: SHORT = 1
+check: lint types test chaos wheel  ## what CI runs
 
 lock: .venv/ready  ## resolve the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --universal \

@@ -197,9 +197,10 @@ class Folding:
         held = self._held[partition]
         assert held.last_said is not None, "the marker comes first"
         stretch = Said(self._outputs.topic, self._output(partition), held.said_to + 1, held.last_said.offset - 1)
-        said = stretch.rows(self._reader, self._source(partition))
+        said, highest = stretch.rows(self._reader, self._source(partition))
         if not said:
             return
+        held.clock.receive(highest)  # his clock may have been far ahead of ours
         now = self._stage.fold.told_again(self._state, partition, said)
         gone = taken_back(said, now)
         for tables in (now, gone):

@@ -25,9 +25,10 @@ class Said:
     first: int
     last: int
 
-    def rows(self, reader: Reading, source: Source) -> dict[str, pl.DataFrame]:
-        """What a source has said there, under whichever epoch: table -> the last row of each id."""
+    def rows(self, reader: Reading, source: Source) -> tuple[dict[str, pl.DataFrame], int]:
+        """What a source has said there, under whichever epoch: table -> the last row of each id. And the highest version it was said with."""
         found: dict[str, list[pl.DataFrame]] = {}
+        highest = 0
         for record in reader.read(self.topic, self.partition, self.first, self.last):
             try:
                 batch = Batch(record.value or b"")
@@ -35,7 +36,8 @@ class Said:
                 continue
             if batch.about.source == source and not batch.about.is_marker:
                 found.setdefault(batch.about.table, []).append(pl.DataFrame(pl.from_arrow(batch.rows())).drop("version"))
-        return {table: pl.concat(rows).unique(TABLES[table].key, keep="last") for table, rows in found.items()}
+                highest = max(highest, batch.about.version)
+        return {table: pl.concat(rows).unique(TABLES[table].key, keep="last") for table, rows in found.items()}, highest
 
 
 def taken_back(said: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

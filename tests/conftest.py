@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("tests.brokers", "tests.schema_registry", "tests.stores")
+pytest_plugins = ("tests.brokers", "tests.chaos.figures", "tests.schema_registry", "tests.stores")
 
 
 def is_here(address: Any) -> bool:

@@ -19,9 +19,10 @@ from agents.topics import Topic
 from pipeline.keyed_rows import KeyedRows
 from pipeline.pieces import below
 from tests.benchmarks.report import MIB, show
+from tests.chaos import figures
 
 CHURN_S = float(os.environ.get("CHURN_S", "1800"))
-SEED = int(os.environ.get("SEED", "1"))
+SEED = figures.SEED
 IS_SHORT = CHURN_S < 1_800
 SEGMENT_BYTES = 4 * MIB if IS_SHORT else 64 * MIB
 """A short run has small segments, or none would ever be compacted."""
@@ -33,7 +34,11 @@ TIMES_THE_STATE = 3
 FILES = (".log", ".index", ".timeindex")
 PARTITION = 0
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(CHURN_S + 300)]
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.timeout(CHURN_S + 300),
+    pytest.mark.skipif(figures.IS_SHORT, reason="the log of a state has no short form: a broker compacts when it likes"),
+]
 
 
 def rows(keys, rng):

@@ -1,0 +1,37 @@
+"""Two, then three workers, of which some join, some leave, some are killed and one is frozen for longer than its session."""
+
+import random
+
+import pytest
+
+from tests.brokers import KAFKA
+from tests.chaos.figures import IS_SHORT, SEED
+from tests.chaos.run import Run, freeze
+
+SESSION_S, FROZEN_S = (4.0, 8.0) if IS_SHORT else (10.0, 60.0)
+ROUNDS = 1 if IS_SHORT else 3
+LOAD = {"rate": 100} if IS_SHORT else {"rate": 150, "at_once": 5_000}
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240 if IS_SHORT else 2_400)]
+
+
+@pytest.mark.parametrize("broker", [KAFKA], indirect=True)
+def test_workers_that_join_leave_die_freeze_and_wake_change_no_result(broker, server_store, tmp_path):
+    dice = random.Random(SEED)
+    with Run(broker, tmp_path, server_store, seed=SEED, session_s=SESSION_S, **LOAD) as run:
+        crew = [run.hire(), run.hire()]
+        run.working()
+        for _ in range(ROUNDS):
+            crew.append(run.hire())
+            run.caught_up("join")
+            frozen = crew.pop(dice.randrange(len(crew)))
+            freeze(run.program(frozen), FROZEN_S * dice.uniform(1.0, 1.1))
+            run.caught_up("freeze, wake")
+            run.kill(crew.pop(dice.randrange(len(crew))))
+            run.caught_up("kill")
+            crew.append(frozen)
+            run.leave(crew.pop(dice.randrange(len(crew))))
+            run.caught_up("leave")
+            crew.append(run.hire())
+        wrong = run.account("two and three workers")
+    assert wrong == []
