@@ -41,7 +41,7 @@ def test_it_is_known_which_columns_it_asks():
 @pytest.mark.parametrize(
     ("text", "problem", "word"),
     [
-        ("element = 'elment' AND elment = 'buy'", "there is no column 'elment'; the nearest is 'element'", "elment ="),
+        ("element = 'elements' AND elements = 'buy'", "there is no column 'elements'; the nearest is 'element'", "elements ="),
         ('coupon = "SPRING"', "a text stands in single quotes: 'SPRING'", '"SPRING"'),
         ("page IS NULL OR amount_minor > 'x'", "amount_minor is a number", "amount_minor"),
         ("event_at > '2026-01-01'", "event_at is a time", "event_at"),
@@ -78,5 +78,5 @@ def test_what_is_missing_at_the_end_is_said_there():
 
 
 def test_of_several_lines_the_right_one_is_shown():
-    with pytest.raises(ConditionWrong, match=r"\n    AND elment = 'x'\n {8}\^{6}$"):
-        condition("page = '/'\nAND elment = 'x'\nAND query = 'y'")
+    with pytest.raises(ConditionWrong, match=r"\n    AND elements = 'x'\n {8}\^{8}$"):
+        condition("page = '/'\nAND elements = 'x'\nAND query = 'y'")

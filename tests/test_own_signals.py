@@ -105,12 +105,12 @@ def test_what_was_kept_for_another_condition_does_not_count():
     ("numbers", "told"),
     [
         ({"event_types": ()}, "at least one type of event"),
-        ({"event_types": ("clik",)}, "'clik' is no type of event; the nearest is 'click'"),
+        ({"event_types": ("clicks",)}, "'clicks' is no type of event; the nearest is 'click'"),
         ({"count": 0}, "count must be from 1 to 100, not 0"),
         ({"count": 3}, "within_s must say within which time 3 of them count"),
         ({"within_s": 60}, "where one event is enough"),
         ({"count": 3, "within_s": 90_000}, "within_s must be from 1 to 86400, not 90000"),
-        ({"where": "elment = 'x'"}, "there is no column 'elment'"),
+        ({"where": "elements = 'x'"}, "there is no column 'elements'"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_an_error(numbers, told):

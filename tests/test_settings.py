@@ -185,13 +185,13 @@ def test_signals_of_ones_own_come_last_each_with_a_bit_of_its_own(file):
 
 
 def test_all_that_is_wrong_with_signals_of_ones_own_is_said_at_once(file):
-    problems = wrong(file(own("rage_click", "elment = 'x'") + own("lost", "element =", 0)))
+    problems = wrong(file(own("rage_click", "elements = 'x'") + own("lost", "element =", 0)))
 
     assert problems[0] == "signals.own[0].name: a signal that ships with Ebbtide has this name, not 'rage_click'"
     assert problems[1].split("\n") == [
-        "signals.own[0].where: there is no column 'elment'; the nearest is 'element'",
-        "    elment = 'x'",
-        "    ^^^^^^",
+        "signals.own[0].where: there is no column 'elements'; the nearest is 'element'",
+        "    elements = 'x'",
+        "    ^^^^^^^^",
     ]
     assert [problem.partition(":")[0] for problem in problems[2:]] == ["signals.own[1].where", "signals.own[1].weight"]
 
@@ -206,6 +206,12 @@ def test_the_example_of_a_signal_of_ones_own_in_the_reference_can_be_used(file):
     settings = load(file("[[signals.own]]\n" + "\n".join(line.removeprefix("# ") for line in lines)))
 
     assert settings.session_rules().signals[-1].name == "coupon_hunt"
+
+
+def test_the_signal_that_the_readme_shows_can_be_used(file):
+    text = (ROOT / "README.md").read_text().split("```toml\n[[signals.own]]")[1].split("```")[0]
+
+    assert load(file(f"[[signals.own]]{text}")).session_rules().signals[-1].own.owner == "marketing"
 
 
 def test_none_stands_for_no_limit(file):
