@@ -82,7 +82,7 @@ def test_parcels_are_late_when_they_leave_in_the_wrong_hours(calm):
 
 
 def test_requests_lie_about_when_sales_stalls():
-    told = shocked("rfq_stall")
+    told = simulated(16, 2 * N, scenario=SCENARIOS["rfq_stall"])
     hit = told.cases.filter(shock="rfq_stall")
 
     assert hit.height > 3

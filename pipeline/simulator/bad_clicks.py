@@ -83,7 +83,7 @@ def flips(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
         np.where(nth == 0, thought_ms(rng, pages["pace_ms"].to_numpy()[page]), rng.integers(900, 3_500, len(page))),
         nth=nth,
         element=element,
-        element_role=strings(["button", "stepper"], in_cart),
+        element_role="stepper",
         x_px=x_px,
         y_px=y_px,
         reaction_ms=rng.integers(15, 380, len(page)),

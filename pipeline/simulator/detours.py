@@ -1,4 +1,4 @@
-"""Pages that are opened on the way and left again: to and fro between two of them, a look at the help, a login that is asked for.
+"""Pages that are opened on the way and left again: back and forth between two of them, a look at the help, a login that is asked for.
 
 Each is a page_view with a path of its own; the customer ends on the page where the detour began.
 
@@ -31,7 +31,7 @@ _READS = (("/help/delivery", "help"), ("/help/returns", "help"), ("/legal/terms"
 
 
 def thrashing(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
-    """To and fro between this page and the one before, faster than anybody reads."""
+    """Back and forth between this page and the one before, faster than anybody reads."""
     here = np.flatnonzero(pages["page_thrashing"].to_numpy())
     is_vague = rng.random(len(here)) < VAGUE
     times = np.where(is_vague, rng.integers(2, 4, len(here)) * 2, rng.integers(3, 6, len(here)) * 2)

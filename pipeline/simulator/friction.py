@@ -106,6 +106,8 @@ _PLACES = {
     "option_flipping": _Place(Moment.FLIPPED, (Kind.PRODUCT, Kind.CART)),
     "form_restarted": _Place(Moment.RESTARTED, (Kind.RFQ, Kind.ONBOARDING)),
 }
+_ONCE = ("price_surprise", "out_of_stock_in_checkout", "help_in_checkout")
+"""Kinds that nobody meets twice in a visit: once told, people know."""
 _MOMENTS = np.array([_PLACES[kind].moment for kind in OBSTACLE_KINDS])
 _SLOW = OBSTACLE_KINDS.index("slow_page")
 
@@ -183,7 +185,10 @@ def _met(
         chance = np.where(is_buying[could], obstacle.while_buying, obstacle.while_exploring) * luck[could]
         if shock is not None and shock.obstacle == obstacle.kind:
             chance = np.where(is_shocked[visit[could]], np.maximum(chance, shock.chance), chance)
-        met[could, OBSTACLE_KINDS.index(obstacle.kind)] = rng.random(len(could)) < chance
+        here = could[rng.random(len(could)) < chance]
+        if obstacle.kind in _ONCE:
+            here = here[np.unique(visit[here], return_index=True)[1]]
+        met[here, OBSTACLE_KINDS.index(obstacle.kind)] = True
     return met
 
 

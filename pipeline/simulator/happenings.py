@@ -18,13 +18,13 @@ HAPPENINGS = schema({"page": pl.Int64, "moment": pl.Int64, "nth": pl.Int64, "aft
 
 NOTES = schema(
     {
-        "planted": pl.String, "echo": pl.String, "vague": pl.Boolean, "measure": pl.Float64,
-        "at_path": pl.String, "at_type": pl.String, "more_minor": pl.Int64, "more_share": pl.Float64, "foreground": pl.Float64,
+        "planted": pl.String, "echo": pl.String, "again": pl.Int64, "vague": pl.Boolean, "measure": pl.Float64,
+        "at_path": pl.String, "at_type": pl.String, "more_minor": pl.Int64, "more_share": pl.Float64, "more_least": pl.Int64, "foreground": pl.Float64,
     }
 )  # fmt: skip
 """What a happening may say beside the contract. `planted`: the kind of friction that it is part of; `echo`: another kind that it may as well be taken
-for; `vague`: so may be none; `measure`: what makes it vague. `at_path`, `at_type`: another page than that of `page`. `more_minor`, `more_share`:
-what the total grows by. `foreground`: share of the time on the page."""
+for; `again`: how often it was met on this page before; `vague`: so may be none; `measure`: what makes it vague. `at_path`, `at_type`: another page than that of `page`. `more_minor`, `more_share`:
+what the total grows by, and at least `more_least`. `foreground`: share of the time on the page."""
 
 Cells = Ints | Floats | Bools | pl.Series | Sequence[object] | str | int | None
 

@@ -4,7 +4,7 @@ Frames:  TRODDEN with pace_ms -> HAPPENINGS
 Cases:   coupon, stock, payment: there is no more and no less of it, nothing is vague
          login: refused three times and more | vague: twice. Once is everyday
          price: the total grows by 6 % and more | vague: by less than 2 %
-         hesitation: minutes before paying, the page in the foreground | vague: not quite a minute; an idle tab is none
+         hesitation: minutes before paying, the page in the foreground | vague: not quite a minute, or with a form that refuses; an idle tab is none
 """
 
 import numpy as np
@@ -22,7 +22,9 @@ _PAYMENT_REASONS = ("card_declined", "insufficient_funds", "authentication_faile
 _FAILS_AGAIN = 0.35
 ONE_LOGIN_FAILED = 0.12
 """Probability of a calm login to fail once before."""
-_HESITATES_MS, _HESITATES_VAGUELY_MS = (120_000, 420_000), (35_000, 60_000)
+_HESITATES_PACES, _LONGEST_MS, _HESITATES_VAGUELY_MS = (35.0, 70.0), 720_000, (35_000, 60_000)
+_LEAST_FEE_MINOR = 190
+"""A fee that nobody overlooks."""
 
 
 def coupons(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
@@ -72,6 +74,7 @@ def prices(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
         rng.integers(300, 2_000, len(page)),
         reason=strings(["shipping", "customs", "small_order_fee"], rng.integers(0, 3, len(page))),
         more_share=share,
+        more_least=np.where(vague, 0, _LEAST_FEE_MINOR),
         planted="price_surprise",
         vague=vague,
         measure=share,
@@ -119,6 +122,7 @@ def payments(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame
             rng.integers(900, 9_000, len(twice)),
             nth=4,
             reason=strings(_PAYMENT_REASONS, reason[twice]),
+            again=1,
             planted="payment_failed",
         ),
     ]
@@ -127,8 +131,11 @@ def payments(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame
 def hesitations(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """Minutes of looking at what is to be paid, and a hand on the mouse at last."""
     page = np.flatnonzero(pages["payment_hesitation"].to_numpy())
-    vague = rng.random(len(page)) < VAGUE
-    waits_ms = np.where(vague, rng.integers(*_HESITATES_VAGUELY_MS, len(page)), rng.integers(*_HESITATES_MS, len(page)))
+    # Who fights with the form as well does not hesitate alone.
+    vague = (rng.random(len(page)) < VAGUE) | pages["form_error_loop"].to_numpy()[page]
+    # By the own pace: what is long to one is nothing to another.
+    long_ms = 120_000 + rng.uniform(*_HESITATES_PACES, len(page)) * pages["pace_ms"].to_numpy()[page]
+    waits_ms = np.where(vague, rng.integers(*_HESITATES_VAGUELY_MS, len(page)), np.minimum(long_ms, _LONGEST_MS).astype(np.int64))
     return happenings(
         page,
         Moment.HESITATED,

@@ -12,8 +12,8 @@ from pipeline.simulator.happenings import happenings, strings
 from pipeline.simulator.pages import Kind, Stage
 from pipeline.simulator.shops import PRICES_MINOR, PRODUCT_IDS, QUERIES
 
-PAGE_LEAVES_LOST = 0.18
-"""Share of page_leave events that never get out, for the tab was closed too fast."""
+PAGE_LEAVES_LOST = (0.18, 0.015)
+"""Share of page_leave events that never get out, for the tab was closed too fast: before the cart, and from there on, where people go on step by step."""
 IDLE_TABS = 0.008
 """Share of pages that stay open for minutes in the background: no hesitation."""
 WISHES = 0.05
@@ -65,6 +65,8 @@ def views(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
             product_id=_product_ids(product),
             query=strings([*QUERIES, None], query),
             n_results=n_results,
+            # Whoever searches again and has opened nothing in between may be at a dead end, planted or not.
+            echo=strings([None, "search_dead_end"], pages["searches_again"].to_numpy()[says].astype(np.int64)),
         ),
     ]
 
@@ -125,7 +127,14 @@ def deeds(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
 def leaves(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """The page is left; a few of these events are lost."""
     hesitates, is_person = pages["payment_hesitation"].to_numpy(), ~pages["is_bot"].to_numpy()
-    left = np.flatnonzero(is_person & (hesitates | (rng.random(pages.height) >= PAGE_LEAVES_LOST)))
+    lost = np.array(PAGE_LEAVES_LOST)[(pages["stage"] >= Stage.CART).to_numpy().astype(np.int64)]
+    held_up = (
+        pages.select((pl.col("kind") == Kind.PAYMENT) & (pl.col("form_error_loop") | pl.col("payment_failed")))
+        .to_series()
+        .to_numpy()
+        & ~hesitates
+    )
+    left = np.flatnonzero(is_person & (hesitates | (rng.random(pages.height) >= lost)))
     n = len(left)
     is_idle = (rng.random(n) < IDLE_TABS) & ~hesitates[left]
     after_ms = thought_ms(rng, pages["pace_ms"].to_numpy()[left]) - 1_400
@@ -133,7 +142,14 @@ def leaves(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
         [is_idle, hesitates[left]], [rng.uniform(0.02, 0.1, n), rng.uniform(0.85, 1.0, n)], rng.uniform(0.55, 1.0, n)
     )
     return happenings(
-        left, Moment.LEFT, "page_leave", np.where(is_idle, rng.integers(100_000, 500_000, n), after_ms), foreground=foreground
+        left,
+        Moment.LEFT,
+        "page_leave",
+        np.where(is_idle, rng.integers(100_000, 500_000, n), after_ms),
+        foreground=foreground,
+        planted=strings([None, "payment_hesitation"], hesitates[left].astype(np.int64)),
+        # Minutes with a form or a card that is refused look the same.
+        echo=strings([None, "payment_hesitation"], held_up[left].astype(np.int64)),
     )
 
 

@@ -103,14 +103,24 @@ def _seen(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, h
     mood = rng.random(n)
     pieces = np.select([mood < 0.12, mood < 0.25], [rng.integers(4, 7, n), 2], 1)
     opened = opened.with_columns(
-        *whose,
+        *whose.drop("pace_ms"),
+        # Whoever has come to the payment has made up their mind.
+        whose["pace_ms"] * pl.when(pl.col("kind") == Kind.PAYMENT).then(0.7).otherwise(1.0),
         pl.col("path").shift(1, fill_value=0).alias("back_path"),
         pl.col("kind").shift(1, fill_value=0).alias("back_kind"),
+        _searches_again(opened) & ~whose["is_bot"],
         pl.Series("buys", buys[opened["visit"].to_numpy()]),
         pl.Series("quantity", np.where(opened["adds"].to_numpy(), pieces, 0)),
     )
     silence = pauses(rng, opened, long_pauses=habits.long_pauses, gap_ms=habits.gap_ms)
     return opened.with_columns(pl.Series("pause_ms", silence))
+
+
+def _searches_again(opened: pl.DataFrame) -> pl.Series:
+    """The searches before which the visitor had searched and not looked at any product since."""
+    kind = pl.col("kind")
+    in_row = (kind == Kind.SEARCH).cum_sum().over("visit", (kind == Kind.PRODUCT).cum_sum().over("visit"))
+    return opened.select(((kind == Kind.SEARCH) & (in_row > 1)).alias("searches_again")).to_series()
 
 
 def _happenings(rng: np.random.Generator, opened: pl.DataFrame) -> pl.DataFrame:
@@ -175,8 +185,8 @@ def _timed(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, 
     after_ms = np.where(is_first, 0, silence_ms)
     elapsed = np.cumsum(after_ms)
     at_ms = meant["at_ms"].to_numpy()[visit] + elapsed - elapsed[first_of_visit] if n else after_ms
-    opens = np.ones(n, dtype=bool)
-    opens[1:] = page[1:] != page[:-1]
+    # Back from another page, the time on this one begins again.
+    opens = (told["event_type"] == "page_view").to_numpy()
     opened_ms = at_ms[np.flatnonzero(opens)[np.cumsum(opens) - 1]] if n else after_ms
     return told.with_columns(
         pl.Series("visit", visit),
@@ -212,7 +222,7 @@ def _carried(
         ((pl.col("stage") == Stage.CONFIRMATION) & (pl.col("event_type") == "page_view")).cast(pl.Int64).alias("is_order"),
     )
     # What is put in the cart is in it before anything is added to its price.
-    surcharge = (pl.col("cart_total") * pl.col("more_share")).round().cast(pl.Int64).fill_null(0)
+    surcharge = pl.max_horizontal((pl.col("cart_total") * pl.col("more_share")).round().cast(pl.Int64), "more_least").fill_null(0)
     frame = frame.with_columns((pl.col("cart_total") + surcharge.cum_sum().over("visit")).alias("total_minor"))
     is_commerce, opens = pl.col("event_type").is_in(COMMERCE), pl.col("event_type") == "page_view"
     is_confirmed = (pl.col("kind") == Kind.CONFIRMATION) & (opens | (pl.col("event_type") == "purchase"))

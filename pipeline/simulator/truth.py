@@ -43,7 +43,7 @@ FRICTIONS = schema(
         "role": pl.String, "is_clear": pl.Boolean, "measure": pl.Float64, "shock": pl.String,
     }
 )  # fmt: skip
-"""`began_at`, `at`: first and last of the `n_events` events that make it; `event_id`: that of the last. `element`: the button clicked, the form refused,
+"""`began_at`, `at`: first and last of the `n_events` events that make it, of an abandoned form the end of its page; `event_id`: that of the last. `element`: the button clicked, the form refused,
 the vital that was poor, the message of the error. `made_leave`: the customer went because of this one; `chance`: the probability that this had. `role`: 'obstacle', what was planted | 'consequence', what the customer did | 'echo', what the events
 of another kind may as well be taken for. `is_clear`: nobody would doubt it; an echo never is. `measure`: the number that makes it clear or vague."""
 
@@ -64,6 +64,12 @@ def frictions(
 ) -> pl.DataFrame:
     """Every planted friction, with the events that make it. Frames: -> FRICTIONS."""
     planted = pl.concat([_grouped(told, "planted"), _grouped(told, "echo")]).sort("page", "began_ms", "role", maintain_order=True)
+    left = told.group_by("page", maintain_order=True).agg(pl.col("at_ms").last().alias("left_ms"))
+    # A form is abandoned when its page is left; of one thing met twice on a page, the last time decides.
+    planted = planted.join(left, on="page", how="left", maintain_order="left").with_columns(
+        pl.when(pl.col("kind") == "form_abandoned").then("left_ms").otherwise("at_ms").alias("at_ms"),
+        (pl.col("again") == pl.col("again").max().over("page", "kind")).alias("decides"),
+    )
     page = planted["page"].to_numpy()
     ended_by = strings_of(opened["ended_by"].gather(planted["page"]).to_numpy())
     visit = opened["visit"].gather(planted["page"])
@@ -71,13 +77,13 @@ def frictions(
     is_weary = opened["weary"].to_numpy()[page] >> kind & 1
     # Nobody leaves because of a consequence or an echo.
     known = np.pad(chances(obstacles), ((0, 0), (0, len(CONSEQUENCES))))
-    chance = np.where((planted["role"] == "obstacle").to_numpy(), known[is_weary, kind], 0.0)
+    chance = np.where(((planted["role"] == "obstacle") & planted["decides"]).to_numpy(), known[is_weary, kind], 0.0)
     return planted.with_columns(
         *_whose(meant, shops)[visit],
         _time("began_ms").alias("began_at"),
         _time("at_ms").alias("at"),
         pl.coalesce("at_path", PATHS.gather(opened["path"].to_numpy()[page])).alias("page"),
-        ((pl.col("kind") == ended_by) & (pl.col("role") == "obstacle")).alias("made_leave"),
+        ((pl.col("kind") == ended_by) & (pl.col("role") == "obstacle") & pl.col("decides")).alias("made_leave"),
         pl.Series("chance", chance),
         pl.when(opened["is_shocked"].gather(planted["page"])).then(pl.lit(shock)).otherwise(pl.lit("")).alias("shock"),
     ).select(FRICTIONS.names())
@@ -89,7 +95,7 @@ def _grouped(told: pl.DataFrame, column: str) -> pl.DataFrame:
     role = pl.when(pl.col(column).is_in(CONSEQUENCES)).then(pl.lit("consequence")).otherwise(pl.lit("obstacle"))
     return (
         told.filter(pl.col(column).is_not_null())
-        .group_by("page", column, maintain_order=True)
+        .group_by("page", column, pl.col("again").fill_null(0), maintain_order=True)
         .agg(
             pl.col("at_ms").first().alias("began_ms"),
             pl.col("at_ms").last(),

@@ -95,7 +95,7 @@ def test_what_was_sent_before_a_stop_is_on_the_broker(broker, topic):
         stop.set()
 
     threading.Thread(target=stop_once_there_are_some, daemon=True).start()
-    fed = to_kafka(SIMULATOR, broker.bootstrap, topic, SCHEMA_ID, stop=stop)
+    fed = to_kafka(SIMULATOR, broker.bootstrap, topic, SCHEMA_ID, speed=600, stop=stop)
 
     assert fed.n > 0
     assert len(broker.read(topic)) == fed.n
