@@ -41,18 +41,18 @@ def completed(attempts: pl.DataFrame, n: int, within_ms: int) -> pl.DataFrame:
     return completing.filter(~goes_on.fill_null(value=False)).sort("row").rechunk()
 
 
-def back_and_forth(views: pl.DataFrame, place: str, n: int, within_ms: int) -> pl.DataFrame:
+def back_and_forth(views: pl.DataFrame, place: str, n: int, within_ms: int, by: Sequence[str] = ()) -> pl.DataFrame:
     """Where a visitor comes to one of two places after having been at both by turns, n stays within this time; with `took_ms` and `other`.
 
-    A stay may be several views; time runs from the last of the first stay. A run is told once. It looks back twice `within_ms`.
+    With `by` each of its own, rows in order of visitor and `by`. A stay may be several views; time runs from the last of the first stay. A run is told once. It looks back twice `within_ms`.
     """
     moves = views.with_columns(
-        pl.when(same_as_before()).then(pl.col(place).shift(1)).alias("other"),
-        pl.when(same_as_before()).then(pl.col("event_ms").shift(1)).alias("left_ms"),
+        pl.when(same_as_before(*by)).then(pl.col(place).shift(1)).alias("other"),
+        pl.when(same_as_before(*by)).then(pl.col("event_ms").shift(1)).alias("left_ms"),
     ).filter((pl.col("other") != pl.col(place)).fill_null(value=False))
     # A move turns back if it leads to where the one before it came from.
     turns = (
-        same_as_before() & (pl.col(place) == pl.col("other").shift(1)) & (pl.col("other") == pl.col(place).shift(1))
+        same_as_before(*by) & (pl.col(place) == pl.col("other").shift(1)) & (pl.col("other") == pl.col(place).shift(1))
     ).fill_null(value=False)
     completing = moves.with_columns(
         (~turns).cum_sum().alias("chain"), (pl.col("event_ms") - pl.col("left_ms").shift(n - 2)).alias("took_ms")

@@ -222,7 +222,7 @@ def test_an_event_counts_for_the_signals_that_read_it_and_for_no_others():
 
     names = {event: [signal.name for signal in SIGNALS if mark & int(signal.bit)] for event, mark in counted.items()}
     assert names == {
-        "e0": ["rage_click", "error_click", "page_error"],
+        "e0": ["rage_click", "error_click", "page_error", "option_flipping"],
         "e1": ["error_click", "page_error", "option_flipping"],
         "e2": ["slow_page"],
     }

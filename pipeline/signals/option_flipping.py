@@ -1,9 +1,9 @@
 """Option flipping: quantity or variant of one product is set back and forth.
 
-What is set is a product, else a page. A *flip* is an event that sets it otherwise than the event before did: put in and taken out, another quantity,
-another of its steppers. It *completes* if with the `flips - 1` before it, it fits into `within_s`; a run is one signal.
+What is set is a product, else a page. It is flipping if it is set to two things by turns: put in and taken out, two of it and one, this button and that;
+a run is one signal.
 
-Cases:   plus, plus, plus -> no flip | two products by turns -> each for itself
+Cases:   plus, plus, plus -> set once | three sizes looked through -> quiet | two products by turns -> each for itself
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import completed, same_as_before, since_before
+from pipeline.signal_runs import back_and_forth
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class OptionFlipping:
     """When setting is flipping."""
 
     flips: int = 4
-    """Changes that make it so; 2 to 100."""
+    """Changes from one to the other that make it so; 2 to 100."""
     within_s: int = 120
-    """Longest event time from the first of them to the last, inclusive; 1 s to an hour."""
-    roles: tuple[str, ...] = ("stepper",)
-    """Roles of elements that set something."""
+    """Longest event time from when the first is left to the last change, inclusive; 1 s to an hour."""
+    roles: tuple[str, ...] = ("stepper", "button", "other")
+    """Roles of elements that set something: a link leads on, and a text is typed into."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on a number out of range."""
@@ -39,29 +39,23 @@ def counts(rule: OptionFlipping) -> pl.Expr:
 
 
 def fires(events: pl.DataFrame, rule: OptionFlipping) -> pl.DataFrame:
-    """The first completing flip of every run. Frames: -> FIRES."""
+    """The first completing change of every run. Frames: -> FIRES."""
     is_click = pl.col("event_type") == "click"
     quantity = pl.concat_str(pl.lit(" "), pl.col("quantity").cast(pl.String)).fill_null("")
     set_to = pl.when(is_click).then("element").otherwise(pl.concat_str(pl.col("event_type").cast(pl.String), quantity))
-    flips = (
+    deeds = (
         events.with_row_index("row")
         .with_columns(subject=pl.coalesce("product_id", "page"), is_click=is_click, set_to=set_to)
         .sort("visitor", "subject", "is_click", maintain_order=True)
-        .with_columns(
-            chain=(~same_as_before("subject", "is_click")).cum_sum(),
-            is_flip=same_as_before("subject", "is_click")
-            & (pl.col("set_to") != pl.col("set_to").shift(1)).fill_null(value=False)
-            & (since_before() <= rule.within_s * 1_000),
-        )
-        .filter("is_flip")
     )
     return (
-        completed(flips, rule.flips, rule.within_s * 1_000)
+        back_and_forth(deeds, "set_to", rule.flips + 1, rule.within_s * 1_000, by=("subject", "is_click"))
+        .sort("row")
         .select(
             "row",
             pl.col("took_ms").cast(pl.Float64).alias("value"),
             pl.col("subject").alias("element"),
-            pl.format(f"set otherwise {rule.flips} times in {{}} s", pl.col("took_ms") // 1_000).alias("detail"),
+            pl.format(f"set back and forth {rule.flips} times in {{}} s", pl.col("took_ms") // 1_000).alias("detail"),
         )
         .cast(FIRES)
     )
@@ -87,24 +81,24 @@ OPTION_FLIPPING = Signal(
     name="option_flipping",
     version=1,
     meaning="Quantity or variant of a product is set back and forth, again and again.",
-    measures="ms from the first of the changes that make it so to the one at which it fired",
+    measures="ms from leaving the first of the settings that make it so to the change at which it fired",
     reads=("click", "add_to_cart", "remove_from_cart"),
     columns=("element", "product_id", "quantity"),
     told_by={"element": ("click",), "quantity": ("add_to_cart", "remove_from_cart")},
     sifts=("element_role",),
     rule=OptionFlipping(),
-    # One reach to the completing flip before, one more to its own first, and what tells whether that one was a flip.
-    looks_back=lambda rule: timedelta(seconds=3 * rule.within_s),
+    looks_back=lambda rule: timedelta(seconds=2 * rule.within_s),
     counts=counts,
     fires=fires,
     evidence=("element", "product_id", "quantity", "event_ms"),
     source=(
-        "Ours, for no product publishes a number. Once more, once less is everyday; four changes of mind about one thing in two minutes are a price that jumps, a discount looked for, or a "
-        "control that does not do what it says. A variant counts as far as the emitter calls its control a stepper."
+        "Ours, for no product publishes a number. Once more, once less is everyday; four changes of mind between two things in two minutes are a price that jumps, a discount looked for, or a "
+        "control that does not do what it says. The contract has no role for the choice of a variant, so buttons count: what is pressed by turns with another is a choice, whatever it is called "
+        "(a gallery leafed back and forth counts too)."
     ),
     examples=(
         Fires("in, out, in, out, in", cart("add_to", "remove_from", "add_to", "remove_from", "add_to")),
-        Fires("within exactly two minutes", cart("add_to", "remove_from", "add_to", "remove_from", "add_to", every_s=40)),
+        Fires("within exactly two minutes", cart("add_to", "remove_from", "add_to", "remove_from", "add_to", every_s=30)),
         Fires("plus, minus, plus, minus, plus", stepped("plus", "minus", "plus", "minus", "plus")),
         Fires("a run is one signal", stepped(*("plus", "minus") * 5), at=(4,)),
         Fires(
@@ -114,7 +108,10 @@ OPTION_FLIPPING = Signal(
         Fires("no product named", cart("add_to", "remove_from", "add_to", "remove_from", "add_to", product_id=None)),
         Quiet("once more, once less", stepped("plus", "minus", "plus")),
         Quiet("counted up", stepped(*["plus"] * 9)),
-        Quiet("no stepper", stepped("next", "back", "next", "back", "next", role="button")),
+        Fires("this size, that size", stepped("size-42", "size-43", "size-42", "size-43", "size-42", role="button")),
+        Fires("more than one step each", stepped(*("plus", "plus", "minus", "minus") * 2, "plus"), at=(8,)),
+        Quiet("links", stepped("next", "back", "next", "back", "next", role="link")),
+        Quiet("one choice after the other", stepped("size", "colour", "size", "delivery", "size", "buy", role="button")),
         Quiet("slowly", cart("add_to", "remove_from", "add_to", "remove_from", "add_to", every_s=60)),
         Quiet(
             "two products",

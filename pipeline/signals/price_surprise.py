@@ -23,7 +23,7 @@ class PriceSurprise:
 
     least_share: float = 0.05
     """Growth against the cart's total, inclusive; 0 to 100."""
-    least_minor: int = 100
+    least_minor: int = 20
     """Growth in minor units of the currency, inclusive; 1 to a billion."""
     within_s: int = 3_600
     """How old the cart's total may be, inclusive; 1 s to a day."""
@@ -93,7 +93,7 @@ PRICE_SURPRISE = Signal(
     evidence=("event_type", "amount_minor", "currency", "event_ms"),
     source=(
         "Ours, for no product publishes a number. Extra costs are the reason named most for leaving a cart (40 % of reasons less just browsing, Baymard 2025, read second-hand): "
-        "delivery, fees and taxes that the cart did not say. Five per cent and one unit of money are more than rounding."
+        "delivery, fees and taxes that the cart did not say. Five per cent, and twenty of the smallest unit of money, are more than rounding."
     ),
     examples=(
         Fires("delivery comes on top", (priced("view_cart", 4_900, at_s=0), priced("add_shipping_info", 5_490, at_s=90))),
@@ -113,7 +113,7 @@ PRICE_SURPRISE = Signal(
         ),
         Quiet("the same", (priced("view_cart", 4_900, at_s=0), priced("add_shipping_info", 4_900, at_s=90))),
         Quiet("less", (priced("view_cart", 4_900, at_s=0), priced("add_shipping_info", 4_400, at_s=90))),
-        Quiet("rounding", (priced("view_cart", 999, at_s=0), priced("add_shipping_info", 1_050, at_s=90))),
+        Quiet("rounding", (priced("view_cart", 300, at_s=0), priced("add_shipping_info", 319, at_s=90))),
         Quiet("a few per cent", (priced("view_cart", 100_000, at_s=0), priced("add_shipping_info", 100_500, at_s=90))),
         Quiet(
             "another currency", (priced("view_cart", 4_900, at_s=0), priced("add_shipping_info", 5_490, at_s=90, currency="USD"))

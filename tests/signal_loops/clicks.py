@@ -1,13 +1,12 @@
 """Signals of clicks, in plain loops."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from pipeline.signals.dead_click import DeadClick
 from pipeline.signals.error_click import ErrorClick
 from pipeline.signals.option_flipping import OptionFlipping
 from pipeline.signals.rage_click import RageClick
-from tests.signal_loops.rows import Row, Told, completed, first_of_runs, in_order, ms, once, said, same, since
+from tests.signal_loops.rows import Row, Told, back_and_forth, first_of_runs, in_order, ms, once, said, same, since
 
 
 def rage_clicks(events: Sequence[Row], rule: RageClick) -> Iterator[Told]:
@@ -156,17 +155,12 @@ def option_flippings(events: Sequence[Row], rule: OptionFlipping) -> Iterator[To
         subject = subject_of(event)
         if subject is not None:
             things.setdefault((subject, is_click), []).append(event)
-    chains = [
-        [
-            event
-            for before, event in pairwise(theirs)
-            if set_to(before) != set_to(event) and since(before, event) <= rule.within_s * 1_000
-        ]
-        for theirs in things.values()
-    ]
     told = [
-        Told(event, float(took_ms), subject_of(event), f"set otherwise {rule.flips} times in {took_ms // 1_000} s")
-        for event, took_ms in completed(chains, rule.flips, rule.within_s * 1_000)
+        Told(event, float(took_ms), subject_of(event), f"set back and forth {rule.flips} times in {took_ms // 1_000} s")
+        for theirs in things.values()
+        for event, _, took_ms in back_and_forth(
+            theirs, [str(set_to(event)) for event in theirs], rule.flips + 1, rule.within_s * 1_000
+        )
     ]
     yield from in_order(told, events)
 

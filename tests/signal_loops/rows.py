@@ -62,6 +62,30 @@ def completed(chains: Iterable[Sequence[Row]], n: int, within_ms: int) -> Iterat
             last = event
 
 
+def back_and_forth(views: Sequence[Row], places: Sequence[str], n: int, within_ms: int) -> Iterator[tuple[Row, str, int]]:
+    """Where the n-th stay by turns at two places begins, the first of every run: the view, the other place, and how long it took."""
+    stays: list[list[int]] = []
+    for at in range(len(views)):
+        if stays and places[stays[-1][-1]] == places[at]:
+            stays[-1].append(at)
+        else:
+            stays.append([at])
+    before: tuple[int, int] | None = None  # the last stay that completed, and the stay from which on all have been by turns
+    begin = 0
+    for number, stay in enumerate(stays):
+        # Three in a row are by turns if the third is where the first was.
+        if number >= 2 and places[stay[0]] != places[stays[number - 2][0]]:
+            begin = number - 1
+        if number - begin + 1 < n:
+            continue
+        here, left = views[stay[0]], views[stays[number - n + 1][-1]]
+        if since(left, here) > within_ms:
+            continue
+        if before is None or before[1] != begin or since(views[stays[before[0]][0]], here) > within_ms:
+            yield here, places[stays[number - 1][0]], since(left, here)
+        before = number, begin
+
+
 def cut(events: Iterable[Row], ends: Sequence[str]) -> list[list[Row]]:
     """The events in chains, without those of types that end one."""
     chains: list[list[Row]] = [[]]
