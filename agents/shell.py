@@ -36,7 +36,7 @@ IDLE_STEP_S = 1.0
 IDLE_SHARE = 100
 """A step for time alone is made so many times its own duration after the last at the earliest: 1% of the time."""
 CHECKPOINT_SHARE = 10
-"""The same for a checkpoint."""
+"""The same for a checkpoint. One that is dear by itself does not count: it has waited for a broker that was away."""
 LOST_S = 2.0
 """What was fetched and has not arrived after so long got lost on the way."""
 LOOK_S = 5.0
@@ -297,9 +297,10 @@ class Shell:
         partitions = sorted(self.work.dirty & self._manifests.keys())
         kept = await self._thread.do(self._save, partitions)
         ended = self._clock()
-        self.checkpoint_cost_s = ended - begun
+        before, self.checkpoint_cost_s = self.checkpoint_cost_s, ended - begun
         self.measures.kept(ended, self.checkpoint_cost_s)
-        self._checkpoint_at = ended + max(self._settings.checkpoint_s, CHECKPOINT_SHARE * self.checkpoint_cost_s)
+        dear_s = CHECKPOINT_SHARE * min(before, self.checkpoint_cost_s)
+        self._checkpoint_at = ended + max(self._settings.checkpoint_s, dear_s)
         await self._group.commit_positions({TP(self.topic, partition): position for partition, position in kept.items()})
         outclaimed = [partition for partition in partitions if self._checkpoints.foreign_claim(partition) is not None]
         if outclaimed:

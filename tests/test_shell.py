@@ -159,8 +159,9 @@ def test_a_full_inbox_holds_the_partitions_of_its_stage_and_no_others():
     assert log.trail == [("held", [TP("clicks", 0)]), ("released", [TP("clicks", 0)])]
 
 
-def test_checkpoints_take_a_tenth_of_the_time_at_most():
-    log = with_clicks("ann")
+@pytest.mark.parametrize(("n_slow", "until_the_next_s"), [(1, 0.05), (2, 60.0)])
+def test_checkpoints_take_a_tenth_of_the_time_at_most_but_one_that_waited_for_the_broker_puts_none_off(n_slow, until_the_next_s):
+    log = with_clicks("ann", "bob")
     now = [0.0]
 
     async def story():
@@ -173,15 +174,16 @@ def test_checkpoints_take_a_tenth_of_the_time_at_most():
             now[0] += 2.0
 
         log.flush = slow
-        bench.arrive(0)
-        now[0] = 1.0
-        await bench.until(lambda: bench.is_kept)
+        for number in range(n_slow):
+            bench.arrive(number)
+            now[0] += 1.0
+            await bench.until(lambda kept=("committed", {TP("clicks", 0): number}): log.trail[-1] == kept)
         return bench.shell
 
     shell = asyncio.run(story())
 
     assert shell.checkpoint_cost_s == 6.0
-    assert shell._checkpoint_at == now[0] + 60.0
+    assert shell._checkpoint_at == now[0] + until_the_next_s
 
 
 @pytest.mark.parametrize("settings", [{"max_batch_events": 0}, {"inbox_bytes": -1}, {"time_speed": 0}, {"linger_s": -0.1}])
