@@ -84,7 +84,7 @@ def test_the_other_families_are_written_until_their_stories_are_over(tmp_path):
 
 
 def test_the_truth_can_be_one_file_whose_lines_say_what_they_are_of(tmp_path):
-    to_folder(SIMULATOR, tmp_path / "shop", n_events=20_000, truth=tmp_path / "truth.ndjson")
+    to_folder(SIMULATOR, tmp_path / "shop", n_events=40_000, truth=tmp_path / "truth.ndjson")
     said = [json.loads(line) for line in (tmp_path / "truth.ndjson").read_text().splitlines()]
 
     for name in TRUTHS:
