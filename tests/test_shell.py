@@ -177,7 +177,7 @@ def test_checkpoints_take_a_tenth_of_the_time_at_most_but_one_that_waited_for_th
         for number in range(n_slow):
             bench.arrive(number)
             now[0] += 1.0
-            await bench.until(lambda kept=("committed", {TP("clicks", 0): number}): log.trail[-1] == kept)
+            await bench.until(lambda last=number: log.trail[-1] == ("committed", {TP("clicks", 0): last}))
         return bench.shell
 
     shell = asyncio.run(story())
