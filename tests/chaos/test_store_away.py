@@ -57,6 +57,7 @@ def small_disk(folder):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.skipif(IS_SHORT, reason="a disk takes minutes to fill: in the long form alone")
 @ONE_BROKER
 def test_a_store_on_a_full_disk_changes_no_result(broker, tmp_path):
     disk = tmp_path / "disk"
