@@ -11,8 +11,10 @@ from agents.app import SINK, Connection, build_app
 from agents.folding import Folding
 from agents.stages import ShellSettings, Stage
 from pipeline.decode import Bounds, decode
+from pipeline.friction import WEIGHTS
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
+from pipeline.signals import SIGNALS
 from schemas.contracts import schema
 from tests.benchmarks.clicks import SCHEMA_ID
 from tests.benchmarks.runs_apart import peak_bytes, say, told
@@ -93,7 +95,8 @@ WRITERS = {"none": lambda: None, "taking": Taking, "stuck": Stuck}
 
 
 def worker_of(asked, clocks):
-    rules = SessionRules(store_events=asked.get("store_events", False))
+    signals = tuple(signal for signal in SIGNALS if signal.name in asked.get("signals", WEIGHTS))
+    rules = SessionRules(store_events=asked.get("store_events", False), signals=signals)
     fold = WatchedFold(SessionsFold(rules), clocks)
     read = partial(decode, family=fold.family, writers={SCHEMA_ID: schema(fold.family)}, bounds=Bounds())
     stage = Stage(STAGE, asked["topic"], fold, clocks.timed("decode", read))
