@@ -35,8 +35,9 @@ test: setup  ## all tests but chaos and bench
 quick: setup  ## tests that need no broker
 	$(BIN)/python -m pytest -n 2 -m "not chaos and not bench and not broker"
 
-chaos: setup  ## break things on purpose, for an hour; SEED=n repeats a run, SHORT=1 takes a minute and a half
-	SEED=$(SEED) SHORT=$(SHORT) $(BIN)/python -m pytest -m chaos $(if $(SHORT),-n 2 --dist loadgroup tests/chaos)
+ONLY =
+chaos: setup  ## break things on purpose, for an hour; SEED=n repeats a run, SHORT=1 takes some minutes
+	SEED=$(SEED) SHORT=$(SHORT) $(BIN)/python -m pytest -m chaos $(if $(SHORT),-n 2 --dist loadgroup $(if $(ONLY),$(addprefix tests/chaos/,$(ONLY)),tests/chaos))
 
 bench: setup  ## measure; never a test
 	$(BIN)/python -m pytest -m bench -s --benchmark-enable
@@ -66,6 +67,7 @@ wheel: setup  ## build the wheel
 	rm -rf dist && $(BIN)/python -m build --wheel --installer uv
 
 check: SHORT = 1
+check: ONLY = test_kills.py test_clocks.py test_hostile.py
 check: lint types test chaos wheel  ## what CI runs
 
 lock: .venv/ready  ## resolve the dependencies again
