@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from agents import terminal
 from agents.cli_dead_letters import letters
-from agents.cli_options import Dsn, Json, SettingsFile, seconds, store_of, time_of
+from agents.cli_options import Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
 from agents.cli_schemas import schemas
 from agents.cli_signals import signals
 from agents.settings_sources import load
@@ -135,13 +135,7 @@ def worker(
 @main.command()
 def replay(
     *,
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="DIR|FILE...",
-            help="Files of events, or folders of them; with --map the data folder, or the files the mappings read.",
-        ),
-    ] = None,
+    paths: Inputs = None,
     mappings: Annotated[
         Path | None, typer.Option("--map", metavar="DIR", help="Folder of SQL mappings; their paths begin in the data folder.")
     ] = None,

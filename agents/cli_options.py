@@ -39,6 +39,13 @@ Dsn = Annotated[
         help="clickhouse://user:password@host:port, or chdb://FOLDER: no server at all.",
     ),
 ]
+Inputs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="DIR|FILE...",
+        help="Files of events, or folders of them; with --map the data folder, or the files the mappings read.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
 
 

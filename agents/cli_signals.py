@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agents import terminal
-from agents.cli_options import Json, SettingsFile
+from agents.cli_options import Inputs, Json, SettingsFile
 from agents.settings_sources import load
 
 # ruff: noqa: PLC0415 - a command imports what it needs, see cli
@@ -33,13 +33,7 @@ def on(context: typer.Context, *, as_json: Json = False, settings: SettingsFile 
 @signals.command("try")
 def try_(
     *,
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="DIR|FILE...",
-            help="Files of events, or folders of them; with --map the data folder, or the files the mappings read.",
-        ),
-    ] = None,
+    paths: Inputs = None,
     profile: Annotated[
         str,
         typer.Option(
