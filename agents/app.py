@@ -24,6 +24,7 @@ from agents.dead_letter_topic import LetterBox
 from agents.defects import end_process, or_end
 from agents.directory_checkpoints import DirectoryCheckpoints
 from agents.folding import Folding, Outputs
+from agents.garbage import look_seldom
 from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import LogReader
 from agents.manifests import StateUnreadable
@@ -144,6 +145,7 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Worker"]:
         """Run in this event loop, once; leave the block to stop."""
+        look_seldom()
         try:
             async with running(self.app):
                 yield self

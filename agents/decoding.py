@@ -3,7 +3,9 @@
 The two share nothing: a batch is bytes in, a frame out. What was decoded ahead is used only for the very runs it was made of.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
 
 import polars as pl
 
@@ -17,23 +19,35 @@ class Decoding:
     def __init__(self, decode: Callable[[Records], Decoded]) -> None:
         """Take what decodes records."""
         self._decode = decode
-        self._ahead: tuple[Sequence[Run], Decoded] | None = None
+        self._ahead: deque[tuple[Sequence[Run], Decoded]] = deque()
+        self._lock = Lock()
 
     def prepare(self, runs: Sequence[Run]) -> None:
-        """Decode what will be asked for next, most likely. In any thread, while `decoded` is not called."""
-        self._ahead = (runs, self._decode(as_records(runs))) if runs else None
+        """Decode of these what is not decoded yet. In one thread; `decoded` may be called in another meanwhile."""
+        with self._lock:
+            known = {id(run) for stretch, _ in self._ahead for run in stretch}
+        rest = [run for run in runs if id(run) not in known]
+        if rest:
+            found = self._decode(as_records(rest))
+            with self._lock:
+                self._ahead.append((rest, found))
 
     def decoded(self, runs: Sequence[Run]) -> Decoded:
-        """Events and rejects of all records of the runs, one run after the other."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or not _begins_with(runs, ahead[0]):
-            return self._decode(as_records(runs))
-        prepared, found = ahead
-        if len(prepared) == len(runs):
-            return found
-        rest = self._decode(as_records(runs[len(prepared) :]))
-        events, rejects = pl.concat([found.events, rest.events]), pl.concat([found.rejects, rest.rejects])
-        return Decoded(events, rejects, found.n_slow + rest.n_slow)
+        """Events and rejects of all records of the runs, one run after the other. What was prepared before them is forgotten."""
+        found: list[Decoded] = []
+        n = 0
+        with self._lock:
+            while self._ahead and n < len(runs):
+                stretch, of_it = self._ahead.popleft()
+                if _begins_with(runs[n:], stretch):
+                    found.append(of_it)
+                    n += len(stretch)
+        if n < len(runs):
+            found.append(self._decode(as_records(runs[n:])))
+        if len(found) == 1:
+            return found[0]
+        events, rejects = pl.concat([each.events for each in found]), pl.concat([each.rejects for each in found])
+        return Decoded(events, rejects, sum(each.n_slow for each in found))
 
 
 def _begins_with(runs: Sequence[Run], others: Sequence[Run]) -> bool:

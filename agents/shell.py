@@ -12,9 +12,9 @@ never overlap.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from faust.types import TP
 
@@ -30,6 +30,8 @@ from agents.stages import ShellSettings, Work
 from agents.takeover import Input, TakeOver
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 IDLE_STEP_S = 1.0
 """How often time alone is a reason for a step."""
@@ -248,7 +250,9 @@ class Shell:
             self._step_at = self._clock() + IDLE_STEP_S
             return
         begun = self._clock()
-        await asyncio.gather(self._thread.do(self.work.step, runs, quiet), self._prepare())
+        if runs:
+            await self._second_thread.do(self.work.prepare, runs)
+        await self._beside(self._thread.do(self.work.step, runs, quiet))
         ended = self._clock()
         self.measures.stepped(sum(map(len, runs)), ended - begun)
         if not runs:
@@ -257,11 +261,22 @@ class Shell:
         reached = self.work.positions()
         self._positions = {tp: reached.get(tp.partition, position) for tp, position in self._positions.items()}
 
-    async def _prepare(self) -> None:
-        """Get ready for what comes next, beside the step."""
-        following = self.inbox.next(self._settings.max_batch_events, self._settings.max_batch_bytes)
-        if following:
-            await self._second_thread.do(self.work.prepare, following)
+    async def _beside(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do this, and get ready for what comes next as it arrives."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self.inbox.stir())
+        await asyncio.gather(task, self._prepare(task))
+        return task.result()
+
+    async def _prepare(self, other: asyncio.Task[Any]) -> None:
+        ready = 0
+        while not other.done():
+            following = self.inbox.next(self._settings.max_batch_events, self._settings.max_batch_bytes)
+            if len(following) > ready:
+                ready = len(following)
+                await self._second_thread.do(self.work.prepare, following)
+            else:
+                await self.inbox.stirred(None)
 
     def _is_caught_up(self, tp: TP) -> bool:
         position = self._positions.get(tp)
@@ -295,7 +310,7 @@ class Shell:
     async def _checkpoint(self) -> None:
         begun = self._clock()
         partitions = sorted(self.work.dirty & self._manifests.keys())
-        kept = await self._thread.do(self._save, partitions)
+        kept = await self._beside(self._thread.do(self._save, partitions))
         ended = self._clock()
         before, self.checkpoint_cost_s = self.checkpoint_cost_s, ended - begun
         self.measures.kept(ended, self.checkpoint_cost_s)

@@ -60,6 +60,16 @@ def test_what_came_meanwhile_is_decoded_as_well(decoding, asked):
     assert asked == [3, 2]
 
 
+def test_what_arrives_bit_by_bit_is_decoded_bit_by_bit_and_what_is_for_later_stays(decoding, asked):
+    runs = [run(3, bad=True), run(2, after=2), run(4, after=4)]
+    for n in (1, 2, 3):
+        decoding.prepare(runs[:n])
+
+    assert_all_of(decoding.decoded(runs[:2]), runs[:2])
+    assert_all_of(decoding.decoded(runs[2:]), runs[2:])
+    assert asked == [3, 2, 4]
+
+
 def test_what_was_prepared_of_other_runs_is_worth_nothing(decoding, asked):
     runs, same = [run(3)], [run(3)]
     decoding.prepare(runs)
