@@ -19,6 +19,8 @@ _SEEDS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _MULTIPLIERS = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xBF58476D1CE4E5B9))
 _FINAL = np.uint64(0xC4CEB9FE1A85EC53)
 _NULL = np.uint64(0xD6E8FEB86659FD93)
+_BLOCK = 1 << 14
+"""Rows that are mixed at a time: what is gone over again and again stays in the cache."""
 _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
 _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint8).reshape(256, 2)
 
@@ -65,32 +67,41 @@ def _lanes(which: Sequence[int], columns: Iterable[pl.Series], n: int) -> list[H
 
 
 def _mixed_in(hashes: list[Hashes], which: Sequence[int], columns: Iterable[pl.Series]) -> list[Hashes]:
-    """Mix columns into these lanes, 8 bytes at a time over all rows that are that long. The lanes are changed in place."""
+    """Mix columns into these lanes. The lanes are changed in place."""
     multipliers = [_MULTIPLIERS[lane] for lane in which]
     with np.errstate(over="ignore"):
         for column in columns:
             words, starts, lengths, nulls = _words(column)
-            for lane, multiplier in zip(hashes, multipliers, strict=True):
-                np.bitwise_xor(lane, lengths, out=lane)
-                _mix(lane, multiplier)
-            n_words = int(lengths.max(initial=0) + 7) // 8
-            shortest = int(lengths.min(initial=0))
-            for at in range(0, 8 * n_words, 8):
-                # Most columns are ids of one length: there no row needs to be picked.
-                rows = slice(None) if at < shortest else np.flatnonzero(lengths > at)
-                word = words[starts[rows] + at]
-                if at + 8 > shortest:
-                    word &= _MASKS[np.minimum(lengths[rows] - np.uint64(at), 8)]
-                for lane, multiplier in zip(hashes, multipliers, strict=True):
-                    mixed = lane[rows] ^ word
-                    _mix(mixed, multiplier)
-                    lane[rows] = mixed
+            for begin in range(0, len(starts), _BLOCK):
+                rows = slice(begin, begin + _BLOCK)
+                lanes = [lane[rows] for lane in hashes]
+                _mix_in_block(lanes, multipliers, words, starts[rows], lengths[rows])
             if nulls is not None:
                 for lane, multiplier in zip(hashes, multipliers, strict=True):
                     mixed = lane[nulls] ^ _NULL
                     _mix(mixed, multiplier)
                     lane[nulls] = mixed
     return hashes
+
+
+def _mix_in_block(
+    lanes: list[Hashes], multipliers: Sequence[np.uint64], words: NDArray[np.uint64], starts: NDArray[np.int64], lengths: Hashes
+) -> None:
+    """Mix in the words of some rows, 8 bytes at a time over all rows that are that long."""
+    for lane, multiplier in zip(lanes, multipliers, strict=True):
+        np.bitwise_xor(lane, lengths, out=lane)
+        _mix(lane, multiplier)
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    for at in range(0, longest, 8):
+        # Most columns are ids of one length: there no row needs to be picked.
+        rows = slice(None) if at < shortest else np.flatnonzero(lengths > at)
+        word = words[starts[rows] + at]
+        if at + 8 > shortest:
+            word &= _MASKS[np.minimum(lengths[rows] - np.uint64(at), 8)]
+        for lane, multiplier in zip(lanes, multipliers, strict=True):
+            mixed = lane[rows] ^ word
+            _mix(mixed, multiplier)
+            lane[rows] = mixed
 
 
 def _words(column: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.bool_] | None]:

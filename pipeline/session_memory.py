@@ -4,7 +4,7 @@ Frames:  PARTS, REACHED, COMMITS, LASTS, FIRED, CLOSINGS, window, events in piec
 Cases:   a new event makes two parts one -> what belonged to either belongs to the one that is left
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,7 @@ from pipeline.session_parts import (
     with_stream,
 )
 from pipeline.session_rules import SessionRules
-from pipeline.session_signals import closings_after, relevant_events, signals_after
+from pipeline.session_signals import closings_after, signals_after
 from pipeline.session_state import OF_VISITORS, SessionState
 from pipeline.session_views import clustered
 from pipeline.signal_window import Window
@@ -44,10 +44,19 @@ def put_back(state: SessionState, remembered: Remembered) -> SessionState:
     return replace(state, **{name: getattr(state, name).put(getattr(remembered, name)) for name in OF_VISITORS})
 
 
-def with_events(
-    before: Remembered, events: pl.DataFrame, state: SessionState, watermarks: pl.DataFrame, rules: SessionRules
-) -> Remembered:
+@dataclass(frozen=True)
+class Fresh:
+    """What is new."""
+
+    events: pl.DataFrame
+    """In pieces, with their steps."""
+    relevant: pl.DataFrame
+    """Those that count for some signal: SIFTED and the columns of a fold."""
+
+
+def with_events(before: Remembered, fresh: Fresh, state: SessionState, watermarks: pl.DataFrame, rules: SessionRules) -> Remembered:
     """What is remembered of these visitors after these events; the parts with `cluster`, in order of it."""
+    events = fresh.events
     parts, renamed = _joined(pl.concat([before.parts, pieces(events)]), state, rules)
     reached = pl.concat([before.reached, *(_reached(events, no, name) for no, (name, _) in enumerate(rules.journeys.columns()))])
     commits = pl.concat(
@@ -62,10 +71,10 @@ def with_events(
         reached = _summed(reached)
         commits = commits.sort("ms", "tie").unique(["visitor_key", "part", "journey"], keep="first", maintain_order=True)
         said_last = latest(said_last, "visitor_key", "part")
-    fresh = _renamed(relevant_events(events, rules), renamed)
+    relevant = _renamed(fresh.relevant, renamed)
     window = Window(before.marks, _renamed(before.window, renamed), _renamed(before.wide, renamed))
-    fired, window = signals_after(_renamed(before.fired, renamed), window, fresh, watermarks, rules)
-    closings = closings_after(_renamed(before.closings, renamed), fresh, rules)
+    fired, window = signals_after(_renamed(before.fired, renamed), window, relevant, watermarks, rules)
+    closings = closings_after(_renamed(before.closings, renamed), relevant, rules)
     return Remembered(parts, reached, commits, said_last, fired, closings, window.marks, window.window, window.wide)
 
 

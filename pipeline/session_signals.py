@@ -3,6 +3,7 @@
 Frames:  FIRED of the state, window, events in pieces -> FIRED of the state, window; ENDS of the state -> the same, and what has fired of it
 """
 
+import numpy as np
 import polars as pl
 
 from pipeline import closings
@@ -12,13 +13,17 @@ from pipeline.signal_engine import counted, judged, keep
 from pipeline.signal_window import Window, narrow, whole
 
 
-def relevant_events(events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
-    """The events that count for some signal. Frames: events in pieces -> SIFTED and the columns of a fold."""
-    marks = pl.Series("counted", counted(events, rules.signals), pl.UInt32)
-    columns = [pl.col(name).cast(dtype) for name, dtype in event_columns(rules.journeys).items()]
-    return (
-        events.lazy().with_columns(marks).filter(pl.col("counted") != 0).select(columns).collect()
-    )  # lazy: nothing else is copied
+def relevant_events(applied: pl.DataFrame, events: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
+    """The events that count for some signal. Frames: applied events, the same in pieces with their steps -> SIFTED and the columns of a fold."""
+    row = events["row"].to_numpy()
+    marks = counted(applied, rules.signals)[row]
+    at = np.flatnonzero(marks)
+    schema = event_columns(rules.journeys)
+    # Most columns are read by signals alone, and most events count for none: nothing else is copied.
+    beside = [name for name in schema if name not in events.columns and name != "counted"]
+    found = events.select(name for name in schema if name in events.columns)[at].hstack(applied.select(beside)[row[at]])
+    columns = [pl.col(name).cast(dtype) for name, dtype in schema.items()]
+    return found.with_columns(pl.Series("counted", marks[at], pl.UInt32)).select(columns)
 
 
 def signals_after(

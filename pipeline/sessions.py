@@ -22,8 +22,9 @@ from pipeline.event_rows import event_rows
 from pipeline.fold import Step
 from pipeline.session_changes import every_row, marked, said
 from pipeline.session_events import in_pieces, judged, visitor_keys
-from pipeline.session_memory import put_back, taken, with_events
+from pipeline.session_memory import Fresh, put_back, taken, with_events
 from pipeline.session_rules import SessionRules
+from pipeline.session_signals import relevant_events
 from pipeline.session_state import SessionState
 from pipeline.session_sweep import swept
 from pipeline.session_views import clustered, told
@@ -58,7 +59,8 @@ class SessionsFold:
             kept = swept(replace(state, ids=found.ids), found.watermarks, rules)
             return Step(kept, {}, found.rejects, found.fates, found.watermarks)
         before, left = taken(state, touched)
-        after = with_events(before, events, left, found.watermarks, rules)
+        fresh = Fresh(events, relevant_events(found.applied, events, rules))
+        after = with_events(before, fresh, left, found.watermarks, rules)
         old = told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
         new = told(after, rules, ended)
 
