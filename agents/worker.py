@@ -145,10 +145,12 @@ def _patient(decode: Decode) -> Decode:
 async def work(settings: Settings, *, inputs_from: InputsFrom | None = None, again: Again | None = None) -> None:
     """Run a worker until SIGINT or SIGTERM; a second signal does not wait for anything. `again` as in `assemble`."""
     assembled = assemble(settings, inputs_from=inputs_from, again=again)
+    asked = asyncio.create_task(stop_asked())
+    await asyncio.sleep(0)  # before it joins the group: one that is ended after that leaves its partitions to nobody for a session
     assembled.writer.start()
     log.info("worker %s reads %s at %s", settings.kafka.prefix, settings.kafka.clickstream_topic, settings.kafka.bootstrap)
     async with assembled.worker.running(), told_at(settings, assembled):
-        await stop_asked()
+        await asked
         log.info("stopping: a second signal does not wait")
     await asyncio.to_thread(assembled.writer.close, DRAIN_S)
 

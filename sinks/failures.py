@@ -59,8 +59,9 @@ class WriteFailed(RuntimeError):
 
 def failure(error: Exception) -> WriteFailed:
     """The same, in our terms."""
-    code = error.code if isinstance(error, Error) else None
-    return WriteFailed(words(error), code=code)
+    if _DISK_FULL.search(str(error)):
+        return WriteFailed(words(error), code=_NO_SPACE)
+    return WriteFailed(words(error), code=error.code if isinstance(error, Error) else None)
 
 
 def words(error: Exception) -> str:
@@ -76,8 +77,12 @@ def _cure(code: int | None) -> Cure:
 
 
 _LONGEST = 500
-_BEFORE = re.compile(r"^(?:Received ClickHouse exception, code: \d+, server response: )?(?:Code: \d+\. DB::Exception: )*")
+_BEFORE = re.compile(r"^(?:Received ClickHouse exception, code: \d+, server response: )?(?:Code: \d+\. DB::\w*Exception: )*")
 _AFTER = re.compile(r"\s*(?:\(version [^)]*\)\.?|\(for url [^)]*\)|\([A-Z_]{4,}\)\.?)")
+
+_NO_SPACE = 243
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+"""What the system says, under whatever code: `CANNOT_OPEN_FILE`, `CANNOT_WRITE_TO_FILE_DESCRIPTOR`, `STD_EXCEPTION`."""
 
 _PASSING = {
     3: "UNEXPECTED_END_OF_FILE",

@@ -145,6 +145,19 @@ def test_what_a_gateway_says_in_the_place_of_a_server_passes(status):
     assert (failed.code, failed.cure, failed.fewer_may_pass) == (None, Cure.WAITING, status == 413)
 
 
+def test_a_full_disk_passes_whatever_code_it_has():
+    """What the engine says when files can still be reserved and none can be opened: words of 26.9, on a file system without inodes."""
+    said = (
+        "Code: 76. DB::ErrnoException: Cannot open file a.txt: , errno: 28, strerror: No space left on device. (CANNOT_OPEN_FILE)"
+    )
+    denied = said.replace("No space left on device", "Permission denied")
+    failed, other = (failure(DatabaseError(words, code=76)) for words in (said, denied))
+    assert (failed.code, failed.cure, failed.may_be_rows) == (243, Cure.WAITING, False)
+    assert "make room" in failed.advice
+    assert str(failed) == "Cannot open file a.txt: , errno: 28, strerror: No space left on device."
+    assert (other.code, other.cure) == (76, Cure.REPAIR)
+
+
 def test_after_a_query_that_failed_half_way_the_next_one_is_right(store):
     with store.open() as opened:
         for _ in range(3):

@@ -160,6 +160,20 @@ class Run:
         self._workers[name] = ChildProcess(command, env={**kept, "PYTHONPATH": str(HOUSE), **environment})
         return name
 
+    def join(self):
+        """Start a worker, and wait until the group has it; returns its name."""
+        before = self._members()
+        name = self.hire()
+        self.until(lambda: self._members() - before, f"{name} has joined")
+        return name
+
+    def _members(self):
+        (described,) = self.broker.admin.describe_consumer_groups([self.broker.prefix], request_timeout=20).values()
+        try:
+            return {member.member_id for member in described.result().members}
+        except KafkaException:  # there is no such group yet
+            return set()
+
     def kill(self, name):
         """End a worker in the middle of whatever it does."""
         os.kill(program_of(self._workers[name]), signal.SIGKILL)

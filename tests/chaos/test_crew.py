@@ -1,6 +1,7 @@
 """Two, then three workers, of which some join, some leave, some are killed and one is frozen for longer than its session."""
 
 import random
+import time
 
 import pytest
 
@@ -19,11 +20,12 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240 if IS_SHORT else 2_400)
 def test_workers_that_join_leave_die_freeze_and_wake_change_no_result(broker, server_store, tmp_path):
     dice = random.Random(SEED)
     with Run(broker, tmp_path, server_store, seed=SEED, session_s=SESSION_S, **LOAD) as run:
-        crew = [run.hire(), run.hire()]
+        crew = [run.join(), run.join()]
         run.working()
         for _ in range(ROUNDS):
-            crew.append(run.hire())
-            run.caught_up("join")
+            since = time.monotonic()
+            crew.append(run.join())
+            run.caught_up("join", since)
             frozen = crew.pop(dice.randrange(len(crew)))
             freeze(run.program(frozen), FROZEN_S * dice.uniform(1.0, 1.1))
             run.caught_up("freeze, wake")
@@ -32,6 +34,6 @@ def test_workers_that_join_leave_die_freeze_and_wake_change_no_result(broker, se
             crew.append(frozen)
             run.leave(crew.pop(dice.randrange(len(crew))))
             run.caught_up("leave")
-            crew.append(run.hire())
+            crew.append(run.join())
         wrong = run.account("two and three workers")
     assert wrong == []

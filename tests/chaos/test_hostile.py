@@ -23,7 +23,7 @@ N_PAYLOADS = 20_000 if IS_SHORT else 1_000_000
 AT_ONCE = 1_000
 """Payloads of a batch, and between them as many sound ones."""
 MOST_GROWTH_MIB = 40
-N_FUZZED = 1_000 if IS_SHORT else 200_000
+N_FUZZED = 500 if IS_SHORT else 30_000
 HOUSE = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 if IS_SHORT else 3_600)]

@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -12,11 +13,12 @@ from tests.chaos.figures import IS_SHORT, SEED
 from tests.chaos.run import Run
 from tests.faulty_link import FaultyLink, Link
 from tests.stores import Front, store_at
+from tests.toxiproxy import Toxiproxy
 
 GATED_S = 3.0 if IS_SHORT else 60.0
-FULL_S = 5.0 if IS_SHORT else 60.0
+FULL_S = 30.0
 ROOM_BYTES = 2 << 20
-"""What is free on the disk when the worker begins."""
+"""What is left on the disk when it begins to fill: the engine takes no rows once less than 1 MiB is."""
 LOAD = {"rate": 150, "session_s": 6.0} if IS_SHORT else {"rate": 300}
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos, pytest.mark.timeout(240 if IS_SHORT else 1_200)]
@@ -24,9 +26,10 @@ ONE_BROKER = pytest.mark.parametrize("broker", [EMBEDDED if IS_SHORT else KAFKA]
 
 
 @ONE_BROKER
-def test_a_store_that_is_away_for_a_while_changes_no_result(broker, server, server_store, tmp_path):
+@pytest.mark.parametrize("between", [FaultyLink] if IS_SHORT else [FaultyLink, Toxiproxy])
+def test_a_store_that_is_away_for_a_while_changes_no_result(broker, server, server_store, tmp_path, between):
     port = int(server.dsn.rpartition(":")[2])
-    with FaultyLink(port) as link:
+    with between(port) as link:
         dsn = f"clickhouse://default@127.0.0.1:{link.port}"
         with Run(broker, tmp_path, server_store, seed=SEED, dsn=dsn, **LOAD) as run:
             run.hire()
@@ -38,13 +41,13 @@ def test_a_store_that_is_away_for_a_while_changes_no_result(broker, server, serv
                 run.until(lambda ends=ends: run.are_read(ends), "detection goes on")
                 link.is_now = Link.UP
                 run.caught_up(f"{how.value} {GATED_S:.0f} s")
-            wrong = run.account("ClickHouse")
+            wrong = run.account(f"ClickHouse behind {between.__name__}")
     assert wrong == []
 
 
 @contextmanager
 def small_disk(folder):
-    """A file system of its own in memory; (its folder, what makes it larger)."""
+    """A file system of its own in memory; what makes it larger or smaller."""
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)], check=False, capture_output=True, text=True
@@ -57,7 +60,19 @@ def small_disk(folder):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.skipif(IS_SHORT, reason="a disk takes minutes to fill: in the long form alone")
+def says_full(run, worker):
+    """Whether the worker has just said so."""
+    return "the disk of ClickHouse is full" in run.printed()[worker]
+
+
+def fill(file):
+    """Take what is left on the disk of this file."""
+    with suppress(OSError), file.open("wb", buffering=0) as taken:
+        while taken.write(bytes(4096)):
+            pass
+
+
+@pytest.mark.skipif(IS_SHORT, reason="a disk that is full takes a minute: in the long form alone")
 @ONE_BROKER
 def test_a_store_on_a_full_disk_changes_no_result(broker, tmp_path):
     disk = tmp_path / "disk"
@@ -66,13 +81,15 @@ def test_a_store_on_a_full_disk_changes_no_result(broker, tmp_path):
         try:
             for store in store_at(front.dsn):
                 with Run(broker, tmp_path, store, seed=SEED, **LOAD) as run:
-                    run.hire()
+                    worker = run.hire()
                     run.working(1.0)
                     resize(shutil.disk_usage(disk).used + ROOM_BYTES)
-                    run.until(lambda: shutil.disk_usage(disk).free < 4096 * 8, "the disk is full")
+                    run.until(partial(says_full, run, worker), "the worker says that the disk is full")
+                    fill(disk / "filler")
                     time.sleep(FULL_S)
                     ends = run.sent_so_far()
                     run.until(lambda ends=ends: run.are_read(ends), "detection goes on")
+                    assert shutil.disk_usage(disk).free == 0
                     resize(1 << 30)
                     run.caught_up(f"disk full {FULL_S:.0f} s")
                     wrong = run.account("ClickHouse's disk")
