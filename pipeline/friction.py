@@ -1,7 +1,10 @@
 """How much friction a session met: points a signal, one score from 0 to 100.
 
-The score is a plain sum, so that it explains itself (20 of the 45 points: rage click) and more friction never lowers it. It ends at 100: whoever
+The score is a plain sum, so that it explains itself (20 of the 45 points: rage click) and one more firing never lowers it. It ends at 100: whoever
 met so much needs no finer measure, and a page that reports errors by the hundred must not outweigh everybody else.
+
+Cases:   one thing again before its run is over -> joins the run, which is one signal: what joins two runs leaves one
+         something else in the midst of a chain -> parts it, where the rule asks for one thing in a row
 
 Weights order signals by how surely each stands in the way of somebody who wants to go on: 30 - cannot go on (a form that takes no answer),
 20 - tries in vain, 15 - something broke, which the customer may not have seen, 10 - a nuisance.

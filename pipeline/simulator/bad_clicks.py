@@ -2,23 +2,22 @@
 
 Frames:  TRODDEN with pace_ms, device -> HAPPENINGS
 Cases:   dead: the button does nothing for as long as the emitter watches | vague: it answers, seconds later
-         error: the page's script breaks within a second of the click | vague: two to five seconds later
-         flipping: one choice and the other, five times and more | vague: three or four times
+         error: the page's script breaks within a second of the click | vague: within two and a half
+         flipping: one choice and the other, six times and more | vague: three to seven times
 """
 
 import numpy as np
 import polars as pl
 
 from pipeline.simulator.clicks import BUTTON_OF_KIND, WATCHED_MS, places
-from pipeline.simulator.draws import Ints, thought_ms
+from pipeline.simulator.draws import Ints, thought_ms, vaguely
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import Cells, happenings, repeated, strings
-from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 from pipeline.simulator.quality import JS_MESSAGES
 
 _SLOW_ANSWER_MS = (800, 6_000)
-_BREAKS_MS, _BREAKS_LATE_MS = (40, 900), (2_000, 5_000)
+_BREAKS_MS, _BREAKS_LATE_MS = (40, 900), (400, 2_600)
 _OPTIONS = ("option.size-m", "option.size-l")
 _COUNTERS = ("button.quantity-plus", "button.quantity-minus")
 
@@ -26,7 +25,7 @@ _COUNTERS = ("button.quantity-plus", "button.quantity-minus")
 def dead(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """One click on the button that leads on, and nothing comes of it."""
     page = np.flatnonzero(pages["dead_click"].to_numpy())
-    vague = rng.random(len(page)) < VAGUE
+    vague = vaguely(rng, pages, page)
     reaction_ms = rng.integers(*_SLOW_ANSWER_MS, len(page))
     answered = pl.Series(reaction_ms).zip_with(pl.Series(vague), pl.repeat(None, len(page), dtype=pl.Int64, eager=True))
     return _hits(
@@ -44,7 +43,7 @@ def dead(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
 def broken(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     """A click, and the script that should have answered breaks. It is an error of the page as well: the error echoes as one."""
     page = np.flatnonzero(pages["error_click"].to_numpy())
-    vague = rng.random(len(page)) < VAGUE
+    vague = vaguely(rng, pages, page)
     after_ms = np.where(vague, rng.integers(*_BREAKS_LATE_MS, len(page)), rng.integers(*_BREAKS_MS, len(page)))
     said: dict[str, Cells] = {"planted": "error_click", "vague": vague, "measure": after_ms}
     kind = pages["kind"].to_numpy()[page]
@@ -68,8 +67,8 @@ def broken(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
 def flips(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """One choice and the other, again and again: a size on a product's page, a number of pieces in the cart."""
     here = np.flatnonzero(pages["option_flipping"].to_numpy())
-    is_vague = rng.random(len(here)) < VAGUE
-    times = np.where(is_vague, rng.integers(3, 5, len(here)), rng.integers(6, 12, len(here)))
+    is_vague = vaguely(rng, pages, here)
+    times = np.where(is_vague, rng.integers(3, 8, len(here)), rng.integers(6, 12, len(here)))
     page, nth = repeated(here, times)
     kind = pages["kind"].to_numpy()[page]
     in_cart = (kind == Kind.CART).astype(np.int64)

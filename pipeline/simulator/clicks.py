@@ -11,10 +11,9 @@ import numpy as np
 import polars as pl
 
 from pipeline.simulator.devices import HEIGHT_PX, WIDTH_PX
-from pipeline.simulator.draws import Ints, thought_ms
+from pipeline.simulator.draws import Ints, thought_ms, vaguely
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import happenings, repeated, strings
-from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 
 DOUBLE_CLICKS = 0.03
@@ -66,7 +65,7 @@ def rage(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     here = np.flatnonzero(pages["rage_click"].to_numpy())
     times = rng.integers(3, 9, len(here))
     page, nth = repeated(here, times)
-    is_slow = np.repeat(rng.random(len(here)) < VAGUE, times)
+    is_slow = np.repeat(vaguely(rng, pages, here), times)
     slow_ms = np.repeat(rng.integers(*_VAGUE_MS, len(here)), times)
     apart_ms = np.where(is_slow, slow_ms, rng.integers(*_FAST_MS, len(page)))
     kind = pages["kind"].to_numpy()[page]

@@ -1,7 +1,7 @@
 """Searches and filters that lead nowhere.
 
 Frames:  TRODDEN with pace_ms -> HAPPENINGS
-Cases:   search: nothing is found, once or twice | asked three times and more, in other words, without a click | vague: asked once more
+Cases:   search: nothing is found, once or twice | asked three times and more, in other words, without a click | vague: asked one to four times more
          filter: all boxes ticked, nothing left | vague: one product left
 """
 
@@ -9,10 +9,9 @@ import numpy as np
 import polars as pl
 
 from pipeline.simulator.clicks import WATCHED_MS, places
-from pipeline.simulator.draws import thought_ms
+from pipeline.simulator.draws import thought_ms, vaguely
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import happenings, repeated, strings
-from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.shops import QUERIES
 
 _ODD = ("reain jaket", "xl slim fit waterproof parka green", "spare part 4711-b", "gift card 25", "left handed scissors")
@@ -23,9 +22,11 @@ _BOXES = ("checkbox.filter-size", "checkbox.filter-colour", "checkbox.filter-bra
 def searches(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """Nothing is found, or nothing that anybody would click."""
     here = np.flatnonzero(pages["search_dead_end"].to_numpy())
-    is_vague = rng.random(len(here)) < VAGUE
+    is_vague = vaguely(rng, pages, here)
     asks = ~is_vague & (rng.random(len(here)) < _ASKED_AGAIN)
-    times = np.select([is_vague, asks], [1, rng.integers(3, 6, len(here))], rng.integers(1, 3, len(here)))
+    times = np.select(
+        [is_vague, asks], [rng.integers(0, 4, len(here)) + 1, rng.integers(3, 6, len(here))], rng.integers(1, 3, len(here))
+    )
     page, nth = repeated(here, times)
     found_some = np.repeat(is_vague | asks, times)
     query = np.where(found_some, rng.integers(0, len(QUERIES), len(page)), len(QUERIES) + rng.integers(0, len(_ODD), len(page)))
@@ -48,7 +49,7 @@ def filters(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]
     here = np.flatnonzero(pages["filter_dead_end"].to_numpy())
     times = rng.integers(2, 4, len(here))
     page, nth = repeated(here, times)
-    vague = rng.random(len(here)) < VAGUE
+    vague = vaguely(rng, pages, here)
     x_px, y_px = places(rng, pages, here, page, spread_px=90)
     return [
         happenings(

@@ -3,8 +3,8 @@
 Each is a page_view with a path of its own; the customer ends on the page where the detour began.
 
 Frames:  TRODDEN with pace_ms, back_path, back_kind -> HAPPENINGS
-Cases:   thrashing: five and more changes in a few seconds each | vague: three or four, or more slowly
-         ping-pong: there and back twice and more, at the pace of somebody who reads | vague: there and back once
+Cases:   thrashing: six and more changes in a few seconds each | vague: more slowly
+         ping-pong: there and back twice and more, at the pace of somebody who reads | vague: once to three times
          help: delivery and returns in the middle of the checkout
          login wall: an account is asked for after the checkout has begun, and opened by some
 """
@@ -12,10 +12,9 @@ Cases:   thrashing: five and more changes in a few seconds each | vague: three o
 import numpy as np
 import polars as pl
 
-from pipeline.simulator.draws import Floats, Ints, thought_ms
+from pipeline.simulator.draws import Floats, Ints, thought_ms, vaguely
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import Cells, happenings, repeated, strings
-from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import PAGE_TYPES, PATHS, Kind
 
 _BACK = {Kind.CHECKOUT: Kind.CART, Kind.SHIPPING: Kind.CHECKOUT, Kind.PAYMENT: Kind.SHIPPING}
@@ -27,39 +26,43 @@ _SAYS = {
     Kind.PAYMENT: "add_payment_info",
 }
 _SAYS_OF_KIND = [_SAYS.get(kind) for kind in Kind]
+_WANDERS_MS, _WANDERS_SLOWLY_MS = (500, 2_401), (2_500, 12_501)
+"""Time between two looks of somebody who thrashes; slowly, it may as well be comparing."""
 _READS = (("/help/delivery", "help"), ("/help/returns", "help"), ("/legal/terms", "policy"), ("/legal/returns", "policy"))
 
 
 def thrashing(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """Back and forth between this page and the one before, faster than anybody reads."""
     here = np.flatnonzero(pages["page_thrashing"].to_numpy())
-    is_vague = rng.random(len(here)) < VAGUE
-    times = np.where(is_vague, rng.integers(2, 4, len(here)) * 2, rng.integers(3, 6, len(here)) * 2)
+    is_vague = vaguely(rng, pages, here)
+    times = 2 * rng.integers(3, 6, len(here))
     page, nth = repeated(here, times)
     goes_back = nth % 2 == 0
     kind = np.where(goes_back, pages["back_kind"].to_numpy()[page], pages["kind"].to_numpy()[page])
     path = np.where(goes_back, pages["back_path"].to_numpy()[page], pages["path"].to_numpy()[page])
     slowly = np.repeat(is_vague, times)
+    slow_ms = np.repeat(rng.integers(*_WANDERS_SLOWLY_MS, len(here)), times)
+    apart_ms = np.where(slowly, slow_ms, rng.integers(*_WANDERS_MS, len(page)))
     return happenings(
         page,
         Moment.WANDERED,
         "page_view",
-        np.where(slowly, rng.integers(2_000, 9_000, len(page)), rng.integers(500, 2_400, len(page))),
+        apart_ms,
         nth=nth,
         at_path=PATHS.gather(path),
         at_type=PAGE_TYPES.gather(kind),
         planted="page_thrashing",
         echo="step_ping_pong",
         vague=slowly,
-        measure=np.repeat(times, times),
+        measure=np.where(slowly, apart_ms, float(sum(_WANDERS_MS)) / 2),
     )
 
 
 def ping_pong(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     """Back to the step before, and here again; every arrival tells its step, as the shop does."""
     here = np.flatnonzero(pages["step_ping_pong"].to_numpy())
-    is_vague = rng.random(len(here)) < VAGUE
-    times = 2 * np.where(is_vague, 1, rng.integers(2, 5, len(here)))
+    is_vague = vaguely(rng, pages, here)
+    times = 2 * np.where(is_vague, rng.integers(1, 4, len(here)), rng.integers(2, 5, len(here)))
     page, nth = repeated(here, times)
     here_kind = pages["kind"].to_numpy()[page]
     kind = np.where(nth % 2 == 0, _BACK_OF_KIND[here_kind], here_kind)

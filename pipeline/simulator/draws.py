@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -19,6 +20,12 @@ def mixed(rng: np.random.Generator, n: int, mixture: Mixture) -> Ints:
     which = np.minimum(np.searchsorted(np.cumsum(shares), rng.random(n), side="right"), len(shares) - 1)
     drawn: Ints = (lows[which] + (highs - lows)[which] * rng.random(n)).astype(np.int64)
     return drawn
+
+
+def vaguely(rng: np.random.Generator, pages: pl.DataFrame, here: Ints) -> Bools:
+    """Which of the frictions on these pages are drawn across the border: anybody may call them one or not."""
+    vague: Bools = rng.random(len(here)) < pages["vague_share"].to_numpy()[here]
+    return vague
 
 
 def thought_ms(rng: np.random.Generator, pace_ms: Floats) -> Ints:

@@ -7,10 +7,9 @@ Cases:   all steps and sent | given up on the way | a form begun again from its 
 import numpy as np
 import polars as pl
 
-from pipeline.simulator.draws import thought_ms
+from pipeline.simulator.draws import thought_ms, vaguely
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import happenings, repeated, strings
-from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 
 ERRAND_STEPS = {
@@ -49,7 +48,7 @@ def steps(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
 def restarts(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """What was typed in is lost: the form begins from its first step, once or twice."""
     here = np.flatnonzero(pages["form_restarted"].to_numpy())
-    is_vague = rng.random(len(here)) < VAGUE
+    is_vague = vaguely(rng, pages, here)
     times = np.where(is_vague, 1, rng.integers(1, 4, len(here)))
     page, nth = repeated(here, times)
     kind = pages["kind"].to_numpy()[page]

@@ -8,15 +8,17 @@ Frames:  TRODDEN with pace_ms -> HAPPENINGS
 import numpy as np
 import polars as pl
 
-from pipeline.simulator.draws import thought_ms
+from pipeline.simulator.draws import thought_ms, vaguely
 from pipeline.simulator.friction import FORM_OF_KIND, Moment
 from pipeline.simulator.happenings import happenings, repeated, strings
-from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 
 ONE_ERROR = 0.10
 TWO_ERRORS = 0.025
 """Probability of a calm visit to a form."""
+
+_LONGEST_TRY_MS, _TRIES_SLOWLY_MS = 38_000, (120_000, 480_001)
+"""Between two attempts. Six of at most 40 s are clear of any window in which people count them; slow ones may be as many errands."""
 
 _FORMS = [FORM_OF_KIND.get(kind) for kind in Kind]
 _FIELDS = {
@@ -43,8 +45,8 @@ def forms(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     is_sent = has_form & (pages["goes_on"].to_numpy() | np.isin(kind, (Kind.SIGN_IN, Kind.REGISTER)))
     mood = rng.random(n)
     errors = np.select([loops, ~has_form, mood < TWO_ERRORS, mood < TWO_ERRORS + ONE_ERROR], [rng.integers(3, 7, n), 0, 2, 1], 0)
-    vague = loops & (rng.random(n) < VAGUE)
-    errors = np.where(vague, rng.integers(2, 5, n), errors)
+    vague = loops & vaguely(rng, pages, np.arange(n))
+    errors = np.where(vague, 3, errors)
     came_for_it = np.isin(kind, (Kind.RFQ, Kind.ONBOARDING))
     started = np.flatnonzero(has_form & (is_sent | (errors > 0) | came_for_it | (rng.random(n) < 0.5)))
 
@@ -52,6 +54,8 @@ def forms(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
     reached, declined = pages["cut"].to_numpy(), pages["payment_failed"].to_numpy()
     is_through = (is_sent & (reached >= Moment.DONE)) | (declined & (reached >= Moment.DECLINED))
     page, nth = repeated(np.arange(n), errors)
+    slow_ms = np.repeat(rng.integers(*_TRIES_SLOWLY_MS, n), errors)
+    apart_ms = np.where(vague[page], slow_ms, 2_000 + np.minimum(thought_ms(rng, pace_ms[page]), _LONGEST_TRY_MS))
     field = np.repeat(kind * _N_FIELDS + rng.integers(0, _N_FIELDS, n), errors)
     sent = np.flatnonzero(is_sent)
     return [
@@ -67,17 +71,14 @@ def forms(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
             page,
             Moment.FILLED,
             "form_error",
-            # Six attempts of at most 40 s: clear of any window in which people count them.
-            np.where(
-                vague[page], rng.integers(60_000, 400_000, len(page)), 2_000 + np.minimum(thought_ms(rng, pace_ms[page]), 38_000)
-            ),
+            apart_ms,
             nth=nth,
             form=strings(_FORMS, kind[page]),
             field=strings(_FIELD, field),
             message=strings(_MESSAGE, field),
             planted=strings([None, "form_error_loop"], loops[page].astype(np.int64)),
             vague=vague[page],
-            measure=errors[page],
+            measure=np.where(vague[page], apart_ms, _LONGEST_TRY_MS),
         ),
         happenings(sent, Moment.DONE, "form_submit", thought_ms(rng, pace_ms[sent]), nth=1, form=strings(_FORMS, kind[sent])),
     ]

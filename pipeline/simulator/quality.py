@@ -9,9 +9,9 @@ Source:  good and poor of LCP, INP and CLS as web.dev publishes them; planted va
 import numpy as np
 import polars as pl
 
+from pipeline.simulator.draws import vaguely
 from pipeline.simulator.friction import VITALS, Moment
 from pipeline.simulator.happenings import happenings, strings
-from pipeline.simulator.obstacles import VAGUE
 
 MEASURED = (0.6, 0.3, 0.35)
 """Probability that a page tells its LCP, INP, CLS."""
@@ -24,8 +24,8 @@ _Ranges = tuple[tuple[float, float], ...]
 _GOOD: _Ranges = ((700, 2_400), (30, 190), (0.0, 0.09))
 _BETTER: _Ranges = ((2_600, 3_600), (220, 440), (0.11, 0.22))
 _POOR: _Ranges = ((5_000, 12_000), (700, 2_400), (0.36, 0.95))
-_NEARLY: _Ranges = ((3_600, 4_600), (440, 580), (0.22, 0.29))
-"""From, to of each vital: good, could be better, clearly poor, and the vague ones about the border of poor."""
+_NEARLY: _Ranges = ((2_500, 6_000), (200, 750), (0.1, 0.375))
+"""From, to of each vital: good, could be better, clearly poor, and the vague ones, from the border of good to well beyond that of poor."""
 _MOMENTS = (Moment.PAINTED, Moment.RESPONDED, Moment.SETTLED)
 JS_MESSAGES = (
     "TypeError: undefined is not an object",
@@ -47,7 +47,7 @@ def vitals(rng: np.random.Generator, pages: pl.DataFrame) -> list[pl.DataFrame]:
         is_poor = slow & (vital == which)
         told = np.flatnonzero(is_poor | (tells & (rng.random(n) < MEASURED[which])))
         poor = is_poor[told]
-        vague = poor & (rng.random(len(told)) < VAGUE)
+        vague = poor & vaguely(rng, pages, told)
         better = rng.random(len(told)) < COULD_BE_BETTER
         value = np.select(
             [vague, poor, better],

@@ -2,18 +2,17 @@
 
 Frames:  TRODDEN with pace_ms -> HAPPENINGS
 Cases:   coupon, stock, payment: there is no more and no less of it, nothing is vague
-         login: refused three times and more | vague: twice. Once is everyday
-         price: the total grows by 6 % and more | vague: by less than 2 %
-         hesitation: minutes before paying, the page in the foreground | vague: not quite a minute, or with a form that refuses; an idle tab is none
+         login: refused three times and more | vague: twice to four times. Once is everyday
+         price: the total grows by 6 % and more | vague: by half to ten per cent
+         hesitation: minutes before paying, the page in the foreground | vague: about a minute or less, or with a form that refuses; an idle tab is none
 """
 
 import numpy as np
 import polars as pl
 
-from pipeline.simulator.draws import thought_ms
+from pipeline.simulator.draws import thought_ms, vaguely
 from pipeline.simulator.friction import Moment
 from pipeline.simulator.happenings import happenings, repeated, strings
-from pipeline.simulator.obstacles import VAGUE
 from pipeline.simulator.pages import Kind
 
 _COUPONS = ("WELCOME10", "SUMMER25", "FRIENDS15", "FREESHIP")
@@ -22,7 +21,7 @@ _PAYMENT_REASONS = ("card_declined", "insufficient_funds", "authentication_faile
 _FAILS_AGAIN = 0.35
 ONE_LOGIN_FAILED = 0.12
 """Probability of a calm login to fail once before."""
-_HESITATES_PACES, _LONGEST_MS, _HESITATES_VAGUELY_MS = (35.0, 70.0), 720_000, (35_000, 60_000)
+_HESITATES_PACES, _LONGEST_MS, _HESITATES_VAGUELY_MS = (35.0, 70.0), 720_000, (20_000, 70_000)
 _LEAST_FEE_MINOR = 190
 """A fee that nobody overlooks."""
 
@@ -46,8 +45,8 @@ def logins(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     kind, planted = pages["kind"].to_numpy(), pages["login_failed_repeatedly"].to_numpy()
     calm = (kind == Kind.SIGN_IN) & ~planted & (rng.random(pages.height) < ONE_LOGIN_FAILED)
     here = np.flatnonzero(planted | calm)
-    is_vague = planted[here] & (rng.random(len(here)) < VAGUE)
-    times = np.select([calm[here], is_vague], [1, 2], rng.integers(3, 6, len(here)))
+    is_vague = planted[here] & vaguely(rng, pages, here)
+    times = np.select([calm[here], is_vague], [1, rng.integers(2, 5, len(here))], rng.integers(3, 6, len(here)))
     page, nth = repeated(here, times)
     return happenings(
         page,
@@ -65,8 +64,8 @@ def logins(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
 def prices(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """The total grows once everything has been typed in; most shops say so in an event."""
     page = np.flatnonzero(pages["price_surprise"].to_numpy())
-    vague = rng.random(len(page)) < VAGUE
-    share = np.where(vague, rng.uniform(0.002, 0.02, len(page)), rng.uniform(0.06, 0.35, len(page)))
+    vague = vaguely(rng, pages, page)
+    share = np.where(vague, rng.uniform(0.005, 0.1, len(page)), rng.uniform(0.06, 0.35, len(page)))
     return happenings(
         page,
         Moment.PRICED,
@@ -132,7 +131,7 @@ def hesitations(rng: np.random.Generator, pages: pl.DataFrame) -> pl.DataFrame:
     """Minutes of looking at what is to be paid, and a hand on the mouse at last."""
     page = np.flatnonzero(pages["payment_hesitation"].to_numpy())
     # Who fights with the form as well does not hesitate alone.
-    vague = (rng.random(len(page)) < VAGUE) | pages["form_error_loop"].to_numpy()[page]
+    vague = vaguely(rng, pages, page) | pages["form_error_loop"].to_numpy()[page]
     # By the own pace: what is long to one is nothing to another.
     long_ms = 120_000 + rng.uniform(*_HESITATES_PACES, len(page)) * pages["pace_ms"].to_numpy()[page]
     waits_ms = np.where(vague, rng.integers(*_HESITATES_VAGUELY_MS, len(page)), np.minimum(long_ms, _LONGEST_MS).astype(np.int64))

@@ -21,7 +21,7 @@ from pipeline.simulator.backlog import OF_VISITS, SHAPES, Ahead, Backlog, Queue,
 from pipeline.simulator.decisions import times
 from pipeline.simulator.disorder import Disorder
 from pipeline.simulator.draws import Ints
-from pipeline.simulator.obstacles import OBSTACLES, Obstacle
+from pipeline.simulator.obstacles import OBSTACLES, VAGUE, Obstacle
 from pipeline.simulator.scenarios import CALM, Scenario, Weather
 from pipeline.simulator.shops import SHOPS, Shop
 from pipeline.simulator.stories import Habits, Stories, stories
@@ -69,6 +69,8 @@ class Simulator:
     session_gap: timedelta = timedelta(minutes=30)
     """Silence that ends a visit: longer between two, shorter within one, unless the emitter's `session_id` goes on; at least 5 min."""
     obstacles: tuple[Obstacle, ...] = OBSTACLES
+    vague: float = VAGUE
+    """Of what is planted on a page, the share that is drawn across the borders where products differ: anybody may call it friction or not."""
     scenario: Scenario = CALM
     """What goes wrong for everybody for some hours of every day."""
     disorder: Disorder = field(default_factory=Disorder)
@@ -86,8 +88,8 @@ class Simulator:
                 "seed must not be negative, start_at needs a time zone, session_gap is at least 5 min, shops must not be empty"
             )
             raise ValueError(message)
-        if not all(0 <= share <= 1 for share in (self.bots, self.without_session_id, self.long_pauses)):
-            message = "bots, without_session_id and long_pauses are shares: between 0 and 1"
+        if not all(0 <= share <= 1 for share in (self.bots, self.without_session_id, self.long_pauses, self.vague)):
+            message = "bots, without_session_id, long_pauses and vague are shares: between 0 and 1"
             raise ValueError(message)
 
     @property
@@ -165,6 +167,7 @@ class Simulator:
             self.session_gap // timedelta(milliseconds=1),
             self.long_pauses,
             self.obstacles,
+            self.vague,
             Weather(self.scenario, _ms(self.start_at)),
         )
         begin_ms, number, n_visits = _ms(self.start_at), 0, 0

@@ -37,6 +37,8 @@ class Habits:
     long_pauses: float
     """Probability that a page is opened after minutes of silence."""
     obstacles: tuple[Obstacle, ...]
+    vague: float
+    """Of what is planted, the share that anybody may call friction or not."""
     weather: Weather
 
 
@@ -109,6 +111,7 @@ def _seen(rng: np.random.Generator, meant: pl.DataFrame, opened: pl.DataFrame, h
         pl.col("path").shift(1, fill_value=0).alias("back_path"),
         pl.col("kind").shift(1, fill_value=0).alias("back_kind"),
         _searches_again(opened) & ~whose["is_bot"],
+        pl.lit(habits.vague).alias("vague_share"),
         pl.Series("buys", buys[opened["visit"].to_numpy()]),
         pl.Series("quantity", np.where(opened["adds"].to_numpy(), pieces, 0)),
     )

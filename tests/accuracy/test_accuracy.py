@@ -6,10 +6,7 @@ when it fired, each for one at most. What a session, an abandonment or a signal 
 A fresh seed every time, printed; `EBBTIDE_SEED` repeats one.
 """
 
-import os
-import secrets
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from math import sqrt
 
 import polars as pl
@@ -17,21 +14,15 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.events import event_schema
-from pipeline.frames import WATERMARKS
-from pipeline.session_rules import SessionRules
-from pipeline.sessions import SessionsFold
 from pipeline.signals import SIGNALS
 from pipeline.simulator.obstacles import KINDS as PLANTED
 from pipeline.simulator.obstacles import OBSTACLES
-from pipeline.simulator.simulator import Simulated, simulated
-from tests.views import now
+from pipeline.simulator.simulator import simulated
+from tests.simulated_shop import WHO, drawn_seed, folded
 
 N_EVENTS = 150_000
-BATCH = 20_000
 KINDS = tuple(signal.name for signal in SIGNALS if signal.name in PLANTED)
 FLOORS = {"abandoned": 0.99} | dict.fromkeys(KINDS, 0.95)
-WHO = ["site", "visitor_id"]
 OFTEN = tuple(
     replace(
         obstacle,
@@ -70,30 +61,9 @@ def matched(found: pl.DataFrame, true: pl.DataFrame) -> Score:
     return Score(int(true["is_clear"].sum()), found.height, right.height, int(right["is_clear"].sum()))
 
 
-def folded(told: Simulated) -> dict[str, pl.DataFrame]:
-    """What the tables show once everything has closed."""
-    fold = SessionsFold(SessionRules())
-    n = told.events.height
-    log = told.events.select(
-        *event_schema("clickstream").names(),
-        pl.lit(0, pl.Int32).alias("partition"),
-        pl.int_range(n, dtype=pl.Int64).alias("offset"),
-        "record_at",
-    )
-    state, reached = fold.empty(), pl.DataFrame({"partition": [0], "watermark": [None]}, schema=WATERMARKS)
-    steps = []
-    for begin in range(0, n, BATCH):
-        steps.append(fold.step(state, log[begin : begin + BATCH], reached))
-        state, reached = steps[-1].state, steps[-1].watermarks
-    long_after = reached.with_columns(pl.col("watermark") + timedelta(days=3))
-    steps.append(fold.step(state, log.clear(), long_after))
-    assert sum(step.rejects.height for step in steps) == 0, "nothing that is simulated is too late to be applied"
-    return now(steps)
-
-
 @pytest.fixture(scope="module")
 def seed() -> int:
-    return int(os.environ.get("EBBTIDE_SEED") or secrets.randbelow(2**31))
+    return drawn_seed()
 
 
 @pytest.fixture(scope="module")
