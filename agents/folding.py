@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from agents import logs
-from agents.arrow_batches import About, Source, marker, messages
+from agents.arrow_batches import messages, without_rows
 from agents.books import Books, n_read
 from agents.checkpoints import Reading
 from agents.dead_letter_topic import LetterBox, Posting
@@ -30,6 +30,7 @@ from agents.runs import Run
 from agents.settling import Said, taken_back
 from agents.stages import Stage
 from agents.versions import VersionClock
+from pipeline.about import About, Source
 from pipeline.decode import Records
 from pipeline.frames import DEAD_LETTERS, TABLES
 from pipeline.pieces import Piece
@@ -188,7 +189,7 @@ class Folding:
         """Tell all outputs, so that nobody listens to whoever held the partition before."""
         self._held[partition].epoch = epoch
         self._dirty.discard(partition)
-        told = marker(self._about(partition, is_marker=True))
+        told = without_rows(self._about(partition, is_marker=True))
         sent = [self._producer.send(self._outputs.topic, output, told) for output in range(self._outputs.partitions)]
         self._held[partition].last_said = sent[self._output(partition)]
 
