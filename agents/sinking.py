@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from agents import logs
 from agents.arrow_batches import Batch
-from agents.folding import Progress
+from agents.held import Progress
 from agents.manifests import Fence, Standing
 from agents.runs import Run
 from pipeline.about import Source
