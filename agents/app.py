@@ -7,7 +7,7 @@ timeout. A defect anywhere ends the process at once.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from agents.defects import end_process, or_end
 from agents.directory_checkpoints import DirectoryCheckpoints
 from agents.folding import Folding, Outputs
 from agents.garbage import look_seldom
+from agents.hearing import Hearing
 from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import LogReader
 from agents.manifests import StateUnreadable
@@ -37,6 +38,7 @@ from agents.stages import ShellSettings, Stage, Work
 from agents.takeover import Input, PositionRefused
 from agents.topics import Cluster, Topic, look_at, make_topics
 from agents.transport import RunConsumer, build_transport, faust_settings, running
+from pipeline.about import Source
 
 log = logging.getLogger(__name__)
 
@@ -191,10 +193,10 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
     build_transport(app, kafka.bootstrap, positions, kafka.librdkafka)
     group, reader = FaustGroup(app), LogReader(kafka.bootstrap, kafka.librdkafka)
     rows, letters = topics.rows(kafka.prefix), topics.dead_letters(kafka.prefix)
-    outputs = Outputs(rows, cluster.partitions[rows], reader, LetterBox(letters, cluster.partitions[letters]))
+    outputs = Outputs(rows, cluster.partitions[rows], reader, LetterBox(letters, cluster.partitions[letters]), cluster.partitions)
 
-    def add(name: str, topic: str, producer: Producer, work: Work, its_own: ShellSettings) -> None:
-        used = {topic, rows, *topics.state(kafka.prefix, name)}
+    def add(name: str, topic: str, producer: Producer, work: Work, *, its_own: ShellSettings, passing: Iterable[str] = ()) -> None:
+        used = {topic, rows, *topics.state(kafka.prefix, name), *passing}
         shells[name] = Shell(
             name,
             Input(topic, cluster.cluster_id, settings.inputs_from, {at: n for at, n in cluster.partitions.items() if at in used}),
@@ -212,14 +214,16 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
             Producer(kafka.bootstrap, kafka.librdkafka),
             QuietTime(speed=settings.time_speed, downtime_counts=settings.downtime_counts),
         )
-        folding = Folding(stage, producer, outputs, cluster_id=cluster.cluster_id, quiet=quiet)
-        add(stage.name, stage.topic, producer, folding, settings)
+        sources = (Source(name, topic, at) for name, topic in stage.upstream for at in range(cluster.partitions[topic]))
+        hearing = Hearing(frozenset(sources)) if stage.upstream else None
+        folding = Folding(stage, producer, outputs, cluster_id=cluster.cluster_id, quiet=quiet, hearing=hearing)
+        add(stage.name, stage.topic, producer, folding, its_own=settings, passing=stage.outputs.values())
         folds[stage.name] = folding
     sink = None
     if writer is not None:
         sink = Sinking(writer, lambda: shells[SINK].stir())  # noqa: PLW0108 - it is made below
         its_own = replace(settings, linger_s=0.0, max_batch_bytes=SINK_BATCH_BYTES)  # the writer makes batches by itself
-        add(SINK, rows, Producer(kafka.bootstrap, kafka.librdkafka), sink, its_own)
+        add(SINK, rows, Producer(kafka.bootstrap, kafka.librdkafka), sink, its_own=its_own)
     for shell in shells.values():
         _connect(app, shell)
     app.on_rebalance_complete.connect(TakeOvers(group, list(shells.values())).connected)
@@ -232,8 +236,17 @@ def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
     there = look_at(admin).partitions
     rows = topics.rows(kafka.prefix)
     read = {**{stage.name: stage.topic for stage in stages}, SINK: rows}
-    partitions = {topic: 1 if topic in there else kafka.partitions for topic in read.values()}  # what is there may have any number
-    inputs = [Topic.of_rows(kafka.prefix, n) if topic == rows else Topic.of_events(topic, n) for topic, n in partitions.items()]
+    passed = {topic for stage in stages for topic in stage.outputs.values()}
+    partitions = {
+        topic: 1 if topic in there else kafka.partitions for topic in {*read.values(), *passed}
+    }  # what is there may have any number
+
+    def described(topic: str, n: int) -> Topic:
+        if topic == rows:
+            return Topic.of_rows(kafka.prefix, n)
+        return Topic.of_passed(topic, n) if topic in passed else Topic.of_events(topic, n)
+
+    inputs = [described(topic, n) for topic, n in partitions.items()]
     letters = Topic.of_dead_letters(kafka.prefix, 1 if topics.dead_letters(kafka.prefix) in there else kafka.partitions)
     made = make_topics(admin, [*inputs, letters], replication=kafka.replication)
     if kafka.state_dir is not None:

@@ -1,78 +1,21 @@
 """Batches: rows of one table, of one step, from one source partition, as one Kafka message in Arrow IPC.
 
 A hop costs columns, not rows, and a batch goes into ClickHouse as it is. Who said it, under which epoch and as of which
-position stands in the schema's metadata, readable without reading the rows. A *marker* has metadata and no rows.
+position stands in the schema's metadata, readable without reading the rows. A *marker* has metadata and no rows,
+and so has a message that only tells how far time has come.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Self
 
 import polars as pl
 import pyarrow as pa
 from pyarrow import ipc
 
 from agents.topics import MESSAGE_BYTES
+from pipeline.about import About
 
 _OPTIONS = ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # messages are small: threads cost more than they save
 _NO_ROWS = pa.table({})
-
-
-@dataclass(frozen=True)
-class Source:
-    """Who says something: a stage, about one partition of its input."""
-
-    stage: str
-    topic: str
-    partition: int
-
-
-@dataclass(frozen=True)
-class About:
-    """What a message says beside its rows."""
-
-    source: Source
-    epoch: int
-    """Offset of the claim under which it was written."""
-    last_offset: int
-    """Position of the source after the step."""
-    watermark_ms: int | None
-    """How far event time had come there; None: nothing read yet."""
-    version: int = 0
-    """Version of all rows."""
-    table: str = ""
-    """Table of the rows; '' in a marker."""
-    is_marker: bool = False
-    """Whether it only tells the epoch: batches of this source and a lower one are to be ignored from here on."""
-
-    def to_metadata(self) -> dict[bytes, bytes]:
-        """Metadata of the schema."""
-        said = {
-            "table": self.table,
-            "stage": self.source.stage,
-            "source_topic": self.source.topic,
-            "source_partition": self.source.partition,
-            "epoch": self.epoch,
-            "last_offset": self.last_offset,
-            "watermark_ms": "" if self.watermark_ms is None else self.watermark_ms,
-            "version": self.version,
-            **({"marker": 1} if self.is_marker else {}),
-        }
-        return {name.encode(): str(value).encode() for name, value in said.items()}
-
-    @classmethod
-    def from_metadata(cls, metadata: dict[bytes, bytes]) -> Self:
-        """Read a schema's metadata."""
-        said = {name.decode(): value.decode() for name, value in metadata.items()}
-        return cls(
-            source=Source(said["stage"], said["source_topic"], int(said["source_partition"])),
-            epoch=int(said["epoch"]),
-            last_offset=int(said["last_offset"]),
-            watermark_ms=int(said["watermark_ms"]) if said["watermark_ms"] else None,
-            version=int(said["version"]),
-            table=said["table"],
-            is_marker="marker" in said,
-        )
 
 
 class Batch:
@@ -95,8 +38,8 @@ class Batch:
         return self._stream.read_all().replace_schema_metadata(None)
 
 
-def marker(about: About) -> bytes:
-    """A message that tells a new epoch."""
+def without_rows(about: About) -> bytes:
+    """A message that tells a new epoch (a marker), or a watermark alone."""
     return _message(_NO_ROWS, about)
 
 

@@ -7,7 +7,7 @@ twice shows as a difference.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pipeline.frames import FATE_NAMES
+from pipeline.frames import FATE_NAMES, HEARD, PASSED
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ class Books:
 
 def n_read(fates: Mapping[str, int]) -> int:
     """Records that have a fate; `n_late` is none, it counts within applied."""
-    return sum(fates.get(fate, 0) for fate in FATE_NAMES)
+    return sum(fates.get(fate, 0) for fate in (*FATE_NAMES, PASSED, HEARD))

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import polars as pl
 
-from agents.arrow_batches import Source
+from pipeline.about import Source
 from pipeline.decode import Records
 from pipeline.frames import DEAD_LETTERS, REJECTS
 

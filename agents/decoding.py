@@ -47,7 +47,8 @@ class Decoding:
         if len(found) == 1:
             return found[0]
         events, rejects = pl.concat([each.events for each in found]), pl.concat([each.rejects for each in found])
-        return Decoded(events, rejects, sum(each.n_slow for each in found))
+        heads = tuple(head for each in found for head in each.heads)
+        return Decoded(events, rejects, sum(each.n_slow for each in found), heads)
 
 
 def _begins_with(runs: Sequence[Run], others: Sequence[Run]) -> bool:

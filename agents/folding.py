@@ -7,7 +7,7 @@ whatever keeps the newest version of a row.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,22 +16,26 @@ from typing import Any
 import polars as pl
 
 from agents import logs
-from agents.arrow_batches import About, Source, marker, messages
+from agents.arrow_batches import messages, without_rows
 from agents.books import Books, n_read
 from agents.checkpoints import Reading
 from agents.dead_letter_topic import LetterBox, Posting
 from agents.dead_letters import dead_letters, with_bytes
 from agents.decoding import Decoding, as_records, places
 from agents.defective_batch import described
+from agents.hearing import Hearing, News
+from agents.held import Held, Progress
 from agents.manifests import Standing
-from agents.producer import Sent
+from agents.original_records import with_original_bytes
+from agents.passing import Passing
 from agents.quiet_time import QuietTime
 from agents.runs import Run
 from agents.settling import Said, taken_back
 from agents.stages import Stage
 from agents.versions import VersionClock
-from pipeline.decode import Records
-from pipeline.frames import DEAD_LETTERS, TABLES
+from pipeline.about import About, Source
+from pipeline.decode import Decoded, Records
+from pipeline.frames import DEAD_LETTERS, HEARD, TABLES
 from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
 
@@ -48,37 +52,8 @@ class Outputs:
     """Of what was said there."""
     letters: LetterBox
     """And records that could not be used."""
-
-
-@dataclass
-class Held:
-    """What is remembered of one partition beside the fold's state."""
-
-    position: int
-    clock: VersionClock
-    fates: dict[str, int]
-    books: Books
-    said_to: int
-    """Offset of the last message on the rows topic that the state at `last_said` or before has said."""
-    watermark_ms: int = UNREAD
-    epoch: int = -1
-    last_said: Sent | None = None
-    """The last message of ours on its way there."""
-
-
-@dataclass
-class Progress:
-    """What a stage has done since the process began, for people who watch."""
-
-    events: int = 0
-    """Records taken."""
-    rows: dict[str, int] = field(default_factory=dict)
-    """Table -> rows emitted."""
-    steps: int = 0
-    fates: dict[tuple[int, str], int] = field(default_factory=dict)
-    """Partition, fate -> records; `n_late` counts within applied."""
-    dead_letters: dict[str, int] = field(default_factory=dict)
-    """Reason -> records that could not be used."""
+    passing: Mapping[str, int] = field(default_factory=dict)
+    """Internal topic -> its partitions."""
 
 
 class Folding:
@@ -86,11 +61,21 @@ class Folding:
 
     has_room = True
 
-    def __init__(self, stage: Stage[Any], producer: Posting, outputs: Outputs, *, cluster_id: str, quiet: QuietTime) -> None:
-        """Begin with nothing: partitions come by `restore`."""
+    def __init__(
+        self,
+        stage: Stage[Any],
+        producer: Posting,
+        outputs: Outputs,
+        *,
+        cluster_id: str,
+        quiet: QuietTime,
+        hearing: Hearing | None = None,
+    ) -> None:
+        """Begin with nothing: partitions come by `restore`. `hearing`: if it reads what other stages pass on."""
         self._stage, self._producer, self._outputs, self._cluster_id = stage, producer, outputs, cluster_id
-        self._reader, self._quiet = outputs.reader, quiet
+        self._reader, self._quiet, self._hearing = outputs.reader, quiet, hearing
         self._state = stage.fold.empty()
+        self._passing = Passing(producer, {to: (topic, outputs.passing[topic]) for to, topic in stage.outputs.items()})
         self._held: dict[int, Held] = {}
         self._dirty: set[int] = set()
         self._decoding = Decoding(stage.decode)
@@ -101,8 +86,10 @@ class Folding:
 
     @property
     def time_matters(self) -> bool:
-        """Whether any watermark can advance."""
-        return any(held.watermark_ms != UNREAD for held in self._held.values())
+        """Whether any watermark can advance, or somebody must hear that there is none."""
+        if self._hearing is not None:  # time comes with messages
+            return False
+        return self._passing.says or any(held.watermark_ms != UNREAD for held in self._held.values())
 
     @property
     def dirty(self) -> frozenset[int]:
@@ -115,12 +102,17 @@ class Folding:
 
     def quiet_time(self, is_caught_up: Callable[[int], bool]) -> Mapping[int, timedelta]:
         """How much event time has passed without events."""
-        return self._quiet.elapsed(is_caught_up)
+        return self._quiet.elapsed(is_caught_up) if self._hearing is None else {}
 
     @property
     def fates(self) -> dict[int, dict[str, int]]:
         """Partition -> fate -> records, since the stage began, of the partitions held; `n_late` counts within applied."""
         return {partition: dict(held.fates) for partition, held in self._held.items()}
+
+    @property
+    def origins(self) -> Mapping[tuple[str, int], Mapping[str, int]]:
+        """Of a stage behind others: original topic and partition -> fate -> records, of the partitions held."""
+        return {} if self._hearing is None else self._hearing.fates
 
     def unaccounted(self) -> dict[int, int]:
         """Partition held -> offsets that are in no account (agents.books): anything but 0 is a defect."""
@@ -162,8 +154,10 @@ class Folding:
         said_to = standing.said_to
         if said_to is None:  # nobody has ever said anything here; or it was to another broker
             said_to = self._reader.bounds(self._outputs.topic, self._output(partition)).end - 1
-        self._held[partition] = Held(standing.position, clock, dict(standing.fates), books, said_to, watermark_ms)
+        self._held[partition] = Held(standing.position, clock, dict(standing.fates), books, said_to, watermark_ms, standing.turn)
         self._quiet.begin(partition, standing.quiet_since_ms)
+        if self._hearing is not None:
+            self._hearing.begin(partition, standing.sources, watermark_ms)
         self._state = self._state.restored(partition, frames)
 
     def checkpoint(self, partition: int) -> tuple[Standing, Iterable[Piece]]:
@@ -171,12 +165,14 @@ class Folding:
         held = self._held[partition]
         standing = Standing(
             position=held.position,
-            watermark_ms=None if held.watermark_ms == UNREAD else held.watermark_ms,
+            watermark_ms=held.told_ms,
             quiet_since_ms=self._quiet.since_ms(partition),
             highest_version=held.clock.highest,
             fates=dict(held.fates),
             said_to=held.said_to if held.last_said is None else held.last_said.offset,
             books=held.books,
+            turn=held.turn,
+            sources=() if self._hearing is None else self._hearing.kept(partition),
         )
         return standing, self._state.pieces(partition)
 
@@ -188,7 +184,9 @@ class Folding:
         """Tell all outputs, so that nobody listens to whoever held the partition before."""
         self._held[partition].epoch = epoch
         self._dirty.discard(partition)
-        told = marker(self._about(partition, is_marker=True))
+        about = self._about(partition, is_marker=True)
+        self._passing.mark(about)
+        told = without_rows(about)
         sent = [self._producer.send(self._outputs.topic, output, told) for output in range(self._outputs.partitions)]
         self._held[partition].last_said = sent[self._output(partition)]
 
@@ -218,6 +216,9 @@ class Folding:
             self._state = self._state.without(partition)
         self._dirty.discard(partition)
         self._quiet.end(partition)
+        self._passing.forget(partition)
+        if self._hearing is not None:
+            self._hearing.end(partition)
 
     # A step -----------------------------------------------------------------------------------------------------------------
 
@@ -231,6 +232,7 @@ class Folding:
         watermarks = elapsed(self.watermarks, quiet)
         with self._naming(runs, watermarks):
             self._step(runs, watermarks)
+            self._tell_time({run.tp.partition for run in runs}, quiet)
 
     @contextmanager
     def _naming(self, runs: list[Run], watermarks: pl.DataFrame) -> Iterator[None]:
@@ -246,7 +248,12 @@ class Folding:
         decoded = self._decoding.decoded(runs) if runs else None
         if decoded is not None:
             self._stage.watch(*places(runs), decoded.rejects)
-        events = self._nothing if decoded is None else decoded.events
+        events, news = self._nothing if decoded is None else decoded.events, None
+        if self._hearing is not None and decoded is not None:
+            news = self._hearing.news(decoded)
+            events, watermarks = news.events, news.watermarks
+            for partition, version in news.versions.items():
+                self._held[partition].clock.receive(version)
         done = self._stage.fold.step(self._state, events, watermarks)
         self._state = done.state
         for run in runs:
@@ -255,56 +262,80 @@ class Folding:
             held.books = held.books.took(run.after, run.last, len(run))
             self._quiet.arrived(run.tp.partition)
             self._dirty.add(run.tp.partition)
+        self._passing.rows(
+            done.passed, lambda partition, table: self._about(partition, table=table, version=self._stamp(partition))
+        )
         for partition, watermark_ms in zip(done.watermarks["partition"], in_ms(done.watermarks["watermark"]).tolist(), strict=True):
             self._held[partition].watermark_ms = watermark_ms
-        self._count(runs, done.fates, None if decoded is None else decoded.rejects)
+        self._count(_sizes(runs), done.fates, None if decoded is None else decoded.rejects, news)
         self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
-        rejects = [] if decoded is None else [decoded.rejects]
-        if len(done.rejects):
-            rejects.append(with_bytes(done.rejects, as_records(runs)))
-        if any(map(len, rejects)):
-            refused = pl.concat(rejects)
-            self._bury(_by_partition(refused))
-            for reason, n in refused.group_by("reason").len().rows():
-                self.progress.dead_letters[reason] = self.progress.dead_letters.get(reason, 0) + n
+        for topic, family, refused in self._refused(runs, decoded, done.rejects):
+            self._bury(topic, family, refused)
         self.progress.steps += 1
 
-    def _count(self, runs: Iterable[Run], fates: pl.DataFrame, rejects: pl.DataFrame | None) -> None:
-        """Add up fates, and hold the fold to account: read = applied + duplicate + rejected + too late."""
-        read: dict[int, int] = {}
-        for run in runs:
-            read[run.tp.partition] = read.get(run.tp.partition, 0) + len(run)
+    def _tell_time(self, fresh: Collection[int], quiet: Mapping[int, timedelta]) -> None:
+        """Tell those behind us how far time has come; what is caught up and has none is idle."""
+        for partition, held in self._held.items() if self._passing.says else ():
+            if self._hearing is not None:
+                is_idle = self._hearing.is_idle(partition)
+            else:
+                is_idle = held.told_ms is None and partition in quiet and partition not in fresh
+            if is_idle or held.told_ms is not None or partition in fresh:
+                self._passing.tell(self._about(partition, is_idle=is_idle))
+
+    def _count(self, read: Mapping[int, int], fates: pl.DataFrame, rejects: pl.DataFrame | None, news: News | None) -> None:
+        """Add up fates, and hold the fold to account: read = applied + duplicate + rejected + too late. `read`: partition -> messages."""
+        every = fates.select("partition", "fate", "n").rows()
+        if news is not None and self._hearing is not None:
+            for partition, n in read.items():
+                self._keep(partition, HEARD, n)
+            read = dict.fromkeys(read, 0) | news.n_records
+            self._hearing.count(fates)
+        elif rejects is not None:
+            every += [(partition, "rejected", n) for partition, n in rejects.group_by("partition").len().rows()]
         counted = dict.fromkeys(read, 0)
-        rejected = [] if rejects is None else rejects.group_by("partition").len().rows()
-        every = [*fates.select("partition", "fate", "n").rows(), *((partition, "rejected", n) for partition, n in rejected)]
-        for partition, fate, n in every:
+        for partition, _, n in every:
             counted[partition] = counted.get(partition, 0) + n
-            self._add(partition, fate, n)
         assert read == counted, f"stage {self._stage.name} read {read} records and accounts for {counted}"
-        for partition, n_late in fates.select("partition", "n_late").rows():
-            self._add(partition, "n_late", n_late)
+        for partition, fate, n in [*every, *((at, "n_late", n) for at, n in fates.select("partition", "n_late").rows())]:
+            self.progress.fates[partition, fate] = self.progress.fates.get((partition, fate), 0) + n
+            if news is None:
+                self._keep(partition, fate, n)
         self.progress.events += sum(read.values())
 
-    def _add(self, partition: int, fate: str, n: int) -> None:
-        """Since the stage began, and since the process did."""
-        kept, seen = self._held[partition].fates, self.progress.fates
+    def _keep(self, partition: int, fate: str, n: int) -> None:
+        kept = self._held[partition].fates
         kept[fate] = kept.get(fate, 0) + n
-        seen[partition, fate] = seen.get((partition, fate), 0) + n
+
+    def _refused(
+        self, runs: list[Run], decoded: Decoded | None, refused: pl.DataFrame
+    ) -> Iterator[tuple[str, str, dict[int, pl.DataFrame]]]:
+        """What could not be used: topic and family of the records, and them by partition of ours."""
+        its_own = [] if decoded is None else [decoded.rejects]
+        if self._hearing is None and len(refused):
+            its_own.append(with_bytes(refused, as_records(runs)))
+        if any(map(len, its_own)):
+            yield self._stage.topic, self._stage.fold.family, _by_partition(pl.concat(its_own))
+        if self._hearing is not None and len(refused):
+            yield from with_original_bytes(refused, self._reader)
 
     def _emit(self, tables: Mapping[str, Mapping[int, pl.DataFrame]]) -> None:
         for table, of_table in tables.items():
             columns = list(TABLES[table].schema)
             for partition, rows in of_table.items():
-                about = self._about(partition, table=table, version=self._held[partition].clock.stamp())
+                about = self._about(partition, table=table, version=self._stamp(partition))
                 for message in messages(rows.select(columns), about):
                     self._held[partition].last_said = self._producer.send(self._outputs.topic, self._output(partition), message)
                 self._dirty.add(partition)
                 self.progress.rows[table] = self.progress.rows.get(table, 0) + len(rows)
 
-    def _bury(self, rejects: Mapping[int, pl.DataFrame]) -> None:
-        known = {"cluster_id": self._cluster_id, "family": self._stage.fold.family}
-        self._emit({DEAD_LETTERS.name: {each: dead_letters(rows, self._source(each), **known) for each, rows in rejects.items()}})
-        self._outputs.letters.post(self._producer, rejects, stage=self._stage.name, topic=self._stage.topic, **known)
+    def _bury(self, topic: str, family: str, rejects: Mapping[int, pl.DataFrame]) -> None:
+        known = {"cluster_id": self._cluster_id, "family": family}
+        letters = {at: dead_letters(rows, Source(self._stage.name, topic, at), **known) for at, rows in rejects.items()}
+        self._emit({DEAD_LETTERS.name: letters})
+        self._outputs.letters.post(self._producer, rejects, stage=self._stage.name, topic=topic, **known)
+        for reason, n in pl.concat(rejects.values()).group_by("reason").len().rows():
+            self.progress.dead_letters[reason] = self.progress.dead_letters.get(reason, 0) + n
 
     def _output(self, partition: int) -> int:
         """Always the same output for a source, so that a reader gets its batches in the order in which they were said."""
@@ -313,12 +344,22 @@ class Folding:
     def _source(self, partition: int) -> Source:
         return Source(self._stage.name, self._stage.topic, partition)
 
-    def _about(self, partition: int, *, table: str = "", version: int = 0, is_marker: bool = False) -> About:
+    def _stamp(self, partition: int) -> int:
+        return self._held[partition].clock.stamp()
+
+    def _about(self, partition: int, *, version: int = 0, **said: Any) -> About:
         held = self._held[partition]
-        watermark_ms = None if held.watermark_ms == UNREAD else held.watermark_ms
-        return About(self._source(partition), held.epoch, held.position, watermark_ms, version, table, is_marker)
+        return About(self._source(partition), held.epoch, held.position, held.told_ms, version, turn=held.turn, **said)
 
 
 def _by_partition(rows: pl.DataFrame) -> dict[int, pl.DataFrame]:
     parts = rows.partition_by("partition", as_dict=True, maintain_order=True)
     return {int(partition): part for (partition,), part in parts.items()}
+
+
+def _sizes(runs: Iterable[Run]) -> dict[int, int]:
+    """Partition -> messages of it."""
+    sizes: dict[int, int] = {}
+    for run in runs:
+        sizes[run.tp.partition] = sizes.get(run.tp.partition, 0) + len(run)
+    return sizes

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from agents.books import Books
+from pipeline.about import Source
+from pipeline.sources import Heard
 
 FORMAT = 2
 """Of manifests and pieces; another number is another way of keeping state."""
@@ -39,11 +41,15 @@ class Standing:
     """Of a fold: offset of the last message on its partition of the rows topic that this state has said; None: not known."""
     books: Books | None = None
     """Of a fold: which offsets up to the position hold no record. None: nobody has begun yet."""
+    turn: int = 0
+    """How often somebody ordered to begin elsewhere: those who read what the stage passes on must know that offsets come anew."""
+    sources: tuple[Heard, ...] = ()
+    """Of a fold behind other stages: what it has heard of each of their partitions."""
 
     def moved(self, position: int) -> "Standing":
         """This at a position that somebody ordered: what lies between is no loss, and stands in the books."""
         books = None if self.books is None else self.books.skipped(position - self.position)
-        return replace(self, position=position, books=books)
+        return replace(self, position=position, books=books, turn=self.turn + (position != self.position))
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,10 @@ class Manifest:
                 raise StateUnreadable(message)
             standing = _known(Standing, said["standing"])
             standing["fences"] = tuple(Fence(**_known(Fence, fence)) for fence in standing.get("fences", ()))
+            standing["sources"] = tuple(
+                Heard(**{**_known(Heard, heard), "source": Source(**_known(Source, heard["source"]))})
+                for heard in standing.get("sources", ())
+            )
             standing["books"] = Books(**_known(Books, standing["books"])) if standing.get("books") else None
             manifest = _known(cls, said)
             manifest["standing"] = Standing(**standing)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from agents.arrow_batches import Batch, Source
+from agents.arrow_batches import Batch
 from agents.checkpoints import Reading
+from pipeline.about import Source
 from pipeline.frames import SESSIONS, TABLES
 
 

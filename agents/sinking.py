@@ -21,10 +21,11 @@ import polars as pl
 import pyarrow as pa
 
 from agents import logs
-from agents.arrow_batches import Batch, Source
-from agents.folding import Progress
+from agents.arrow_batches import Batch
+from agents.held import Progress
 from agents.manifests import Fence, Standing
 from agents.runs import Run
+from pipeline.about import Source
 from pipeline.pieces import Piece
 
 log = logging.getLogger(__name__)

@@ -56,6 +56,10 @@ class Stage(Generic[S]):
     """Hears what could not be decoded before anything is folded; may end the process (agents.rubbish_limit)."""
     again: Again = field(default_factory=Again)
     """How a batch that it failed over is folded again."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Where it sends rows for other stages (pipeline.passed) -> internal topic."""
+    upstream: tuple[tuple[str, str], ...] = ()
+    """Of an internal topic: the stages that write to it, each with the topic that it reads. None: the topic holds events."""
 
 
 @dataclass(frozen=True)

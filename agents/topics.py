@@ -30,6 +30,11 @@ def rows(prefix: str) -> str:
     return f"{prefix}.rows"
 
 
+def passed(prefix: str, to: str) -> str:
+    """Name an internal topic of rows between two stages; `to` says by which key they lie (pipeline.passed)."""
+    return f"{prefix}.{to}"
+
+
 def dead_letters(prefix: str) -> str:
     """Name the topic of records that could not be used, for others to subscribe to."""
     return f"{prefix}.dead_letters"
@@ -73,6 +78,11 @@ class Topic:
         """Describe the topic between the folds and the sink. While ClickHouse is down, facts wait here: for a week."""
         kept = {"retention.ms": str(7 * 24 * 3_600_000), "max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
         return cls(rows(prefix), partitions, {"cleanup.policy": "delete", **kept})
+
+    @classmethod
+    def of_passed(cls, name: str, partitions: int) -> Self:
+        """Describe an internal topic between two stages. Rows wait here while the stage behind it is away: for a week."""
+        return cls(name, partitions, {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3_600_000)})
 
     @classmethod
     def of_dead_letters(cls, prefix: str, partitions: int) -> Self:

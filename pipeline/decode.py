@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline import readings
+from pipeline.about import Head
 from pipeline.checks import Bounds, judged, without
 from pipeline.datums import Body, sizes_of
 from pipeline.events import POSITION, event_schema
@@ -64,6 +65,8 @@ class Decoded:
     """frames.REJECTS, in the order of the records."""
     n_slow: int = 0
     """How many records had to be read alone, good or bad: of sound ones next to none."""
+    heads: tuple[Head, ...] = ()
+    """Of messages between stages: what each says beside its rows, in their order."""
 
 
 def decode(records: Records, family: str, writers: Mapping[int, Mapping[str, Any]], bounds: Bounds) -> Decoded:

@@ -6,6 +6,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import polars as pl
 
+from pipeline.passed import Passed
 from pipeline.pieces import Piece
 
 
@@ -51,3 +52,5 @@ class Step(Generic[S]):
     """frames.FATES of the batch, a row a partition and fate."""
     watermarks: pl.DataFrame
     """frames.WATERMARKS after the batch."""
+    passed: tuple[Passed, ...] = ()
+    """Rows for stages behind this one."""

@@ -340,6 +340,9 @@ WATERMARKS = schema({"partition": pl.Int32, "watermark": TIME})
 FATE_NAMES = ("applied", "duplicate", "rejected", "too_late")
 """Every record is exactly one of these."""
 
+PASSED, HEARD = "passed", "heard"
+"""What becomes of a record in a stage that only sends it on, and of a message in the stage behind it: of the four above it is that one's to say."""
+
 FATES = schema({"partition": pl.Int32, "fate": pl.String, "n": pl.Int64, "n_late": pl.Int64})
 """What became of the records of a batch: applied, duplicate, rejected, too_late; n_late counts within applied."""
 

@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from agents.arrow_batches import About, Batch, Source, marker, messages
+from agents.arrow_batches import Batch, messages, without_rows
 from agents.topics import MESSAGE_BYTES
+from pipeline.about import About, Source
 from pipeline.frames import SESSIONS
 
 SOURCE = Source("sessions", "clickstream", 3)
@@ -40,11 +41,11 @@ def test_who_said_it_stands_in_the_metadata_and_not_in_the_rows():
 def test_a_watermark_may_be_unknown_or_before_1970(watermark_ms):
     about = About(SOURCE, 1, 2, watermark_ms)
 
-    assert Batch(marker(about)).about == about
+    assert Batch(without_rows(about)).about == about
 
 
 def test_a_marker_has_no_rows():
-    batch = Batch(marker(About(SOURCE, 18, 41, None, is_marker=True)))
+    batch = Batch(without_rows(About(SOURCE, 18, 41, None, is_marker=True)))
 
     assert batch.about.is_marker
     assert batch.rows().num_rows == 0

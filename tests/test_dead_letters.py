@@ -4,8 +4,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.arrow_batches import Source
 from agents.dead_letters import LARGEST_PAYLOAD, LONGEST_KEY, dead_letters, is_cut, key_bytes, key_text, with_bytes
+from pipeline.about import Source
 from pipeline.decode import Records
 from pipeline.frames import DEAD_LETTERS, REFUSED, REJECTS
 

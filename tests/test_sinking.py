@@ -4,10 +4,11 @@ import polars as pl
 import pytest
 from confluent_kafka import Message
 
-from agents.arrow_batches import About, Batch, Source, marker, messages
+from agents.arrow_batches import Batch, messages, without_rows
 from agents.manifests import Standing
 from agents.runs import Run
 from agents.sinking import Sinking
+from pipeline.about import About, Source
 
 CLICKS_0, CLICKS_1 = Source("sessions", "clickstream", 0), Source("sessions", "clickstream", 1)
 START = Standing(position=-1)
@@ -55,7 +56,7 @@ def said(site, *, source=CLICKS_0, epoch=0):
 
 
 def mark(epoch, source=CLICKS_0):
-    return marker(About(source, epoch, 0, None, is_marker=True))
+    return without_rows(About(source, epoch, 0, None, is_marker=True))
 
 
 def test_batches_of_an_epoch_that_is_over_are_ignored(bench):

@@ -10,11 +10,12 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents import topics
-from agents.arrow_batches import About, Source, marker, messages
+from agents.arrow_batches import messages, without_rows
 from agents.kafka_checkpoints import CLAIM_KEY, chunk_keys, manifest_key
 from agents.manifests import Manifest
 from agents.takeover import PositionRefused
 from agents.topics import Topic, TopicsUnfit, make_topics
+from pipeline.about import About, Source
 from pipeline.frames import SESSIONS
 from tests.running_clicks import PARTITIONS, QUICK, Clicks, MemoryWriter, counted, everything, shown, until, worker_on
 
@@ -52,7 +53,7 @@ def test_a_stranger_who_claims_writes_and_marks_is_outranked_again(broker):
             (epoch,) = broker.produce(manifests, 1, [b"{}"], keys=[CLAIM_KEY])
             his = replace(ours[max(ours)], epoch=epoch, seq=0)
             broker.produce(manifests, 1, [his.to_json()], keys=[manifest_key(his)])
-            told = marker(About(Source("counts", clicks.topic, 1), epoch, his.standing.position, None, is_marker=True))
+            told = without_rows(About(Source("counts", clicks.topic, 1), epoch, his.standing.position, None, is_marker=True))
             for partition in range(PARTITIONS):
                 broker.produce(topics.rows(broker.prefix), partition, [told])
             clicks.make(4_000)

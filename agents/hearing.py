@@ -1,0 +1,153 @@
+"""What a stage that reads an internal topic has heard of its sources: which rows are news, and how far time has come.
+
+It depends on the order of the messages, so it is asked in the step and nowhere else. What it remembers is part of a checkpoint.
+
+Cases:   a message of an epoch that is over -> ignored | a record that came before -> left out, and has no fate: its source was restarted
+         links and forwarded rows may come again: they change nothing
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from agents import logs
+from pipeline.about import Head, Source
+from pipeline.decode import Decoded
+from pipeline.frames import TIME
+from pipeline.passed import LINK
+from pipeline.sources import Heard, slowest
+from pipeline.watermark import UNREAD, from_ms
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class News:
+    """What of a step's messages counts."""
+
+    events: pl.DataFrame
+    """passed.heard, without what is to be ignored."""
+    watermarks: pl.DataFrame
+    """frames.WATERMARKS after them, of all partitions held."""
+    n_records: dict[int, int]
+    """Partition -> rows that must have a fate."""
+    versions: dict[int, int]
+    """Partition -> highest version received."""
+
+
+@dataclass
+class _Ear:
+    """One partition."""
+
+    heard: dict[Source, Heard]
+    waits_for: set[Source]
+    """Sources that count for the watermark."""
+    reached_ms: int
+
+    def take(self, head: Head) -> bool:
+        """Whether a message counts."""
+        source, about = head.about.source, head.about
+        after = self.heard.get(source, Heard(source)).after(about, head.last_row)
+        if after is None:
+            return False
+        self.heard[source] = after
+        if not (about.is_marker or about.is_forwarded):
+            self.waits_for.add(source)
+        self.reached_ms = slowest(self.reached_ms, (self.heard[each] for each in self.waits_for))
+        return True
+
+
+@dataclass
+class Hearing:
+    """All partitions of one stage's topic."""
+
+    sources: frozenset[Source]
+    """Those that time waits for from the start."""
+    fenced: int = 0
+    """Messages ignored because their writer had lost the partition."""
+    n_again: int = 0
+    """Records left out because they had come before."""
+    _ears: dict[int, _Ear] = field(default_factory=dict)
+
+    def begin(self, partition: int, kept: Iterable[Heard], reached_ms: int) -> None:
+        """Take a partition as its checkpoint says. A source that is not there any more is remembered, and not waited for."""
+        heard = {source: Heard(source) for source in self.sources} | {each.source: each for each in kept}
+        self._ears[partition] = _Ear(heard, set(self.sources), reached_ms)
+
+    def end(self, partition: int) -> None:
+        """Forget a partition."""
+        self._ears.pop(partition, None)
+
+    def kept(self, partition: int) -> tuple[Heard, ...]:
+        """What a checkpoint must keep."""
+        return tuple(self._ears[partition].heard.values())
+
+    def is_idle(self, partition: int) -> bool:
+        """Whether nobody has ever said anything, and all say so."""
+        ear = self._ears[partition]
+        return ear.reached_ms == UNREAD and all(ear.heard[source].is_idle for source in ear.waits_for)
+
+    @property
+    def fates(self) -> dict[tuple[str, int], dict[str, int]]:
+        """Original topic and partition -> fate -> records, of the partitions held."""
+        found: dict[tuple[str, int], dict[str, int]] = {}
+        for ear in tuple(self._ears.values()):
+            for source, heard in tuple(ear.heard.items()):
+                counted = found.setdefault((source.topic, source.partition), {}) if heard.fates else {}
+                for fate, n in heard.fates.items():
+                    counted[fate] = counted.get(fate, 0) + n
+        return found
+
+    def news(self, decoded: Decoded) -> News:
+        """Take messages, one after the other."""
+        told, versions = [], dict.fromkeys(self._ears, 0)
+        for head in decoded.heads:
+            ear, about = self._ears[head.partition], head.about
+            known, before_ms = ear.heard.get(about.source), ear.reached_ms
+            came_to = -1 if known is None or known.turn != about.turn else known.offset
+            if ear.take(head):
+                versions[head.partition] = max(versions[head.partition], about.version)
+                if about.table:
+                    told.append((head.partition, head.offset, came_to, None if before_ms == UNREAD else before_ms))
+            elif not about.is_marker:
+                self._ignored(head)
+        events = self._unheard(decoded.events, told)
+        counted = events.filter(pl.col("family") != LINK, ~pl.col("is_forwarded")).group_by("partition").len()
+        reached = from_ms({partition: ear.reached_ms for partition, ear in self._ears.items()})
+        return News(events, reached, dict(counted.rows()), versions)
+
+    def count(self, fates: pl.DataFrame) -> None:
+        """Note what became of records. Frames: FATES_OF_ORIGIN."""
+        if fates.is_empty():
+            return
+        for (partition, topic, of_topic), rows in fates.partition_by(
+            ["partition", "origin_topic", "origin_partition"], as_dict=True
+        ).items():
+            ear = self._ears[partition]
+            source = next(each for each in ear.heard if (each.topic, each.partition) == (topic, of_topic))
+            counted = dict(rows.group_by("fate").agg(pl.col("n").sum()).rows()) | {"n_late": rows["n_late"].sum()}
+            ear.heard[source] = ear.heard[source].counted(counted)
+
+    def _unheard(self, events: pl.DataFrame, told: list[tuple[int, int, int, int | None]]) -> pl.DataFrame:
+        """Rows of messages that count, without records that came before."""
+        schema: Mapping[str, pl.DataType | type[pl.DataType]] = {
+            "partition": pl.Int32,
+            "offset": pl.Int64,
+            "came_to": pl.Int64,
+            "watermark": pl.Int64,
+        }
+        verdicts = pl.DataFrame(told, schema=schema, orient="row").with_columns(pl.col("watermark").cast(TIME))
+        valid = events.join(verdicts, on=["partition", "offset"], how="inner", maintain_order="left")
+        is_new = (pl.col("family") == LINK) | pl.col("is_forwarded") | (pl.col("origin_offset") > pl.col("came_to"))
+        news = valid.filter(is_new.fill_null(value=True))
+        self.n_again += valid.height - news.height
+        return news.drop("came_to")
+
+    def _ignored(self, head: Head) -> None:
+        self.fenced += 1
+        source, about = head.about.source, head.about
+        newest = self._ears[head.partition].heard[source].epoch
+        fields = logs.about(stage=source.stage, topic=source.topic, partition=source.partition, epoch=about.epoch)
+        log.warning("rows of %s ignored: written under epoch %d, and %d is the newest", source, about.epoch, newest, extra=fields)

@@ -1,0 +1,71 @@
+"""What a stage says to the stages behind it: rows by their key, and how far event time has come.
+
+Rows say the watermark as it was before them: what lies behind it is late. When it has come further, a message without rows tells every partition of
+every output, once all rows of the step are on their way. So a reader never knows of a time before it has what happened until then.
+
+**Delivery:** at least once, in order within a partition; a restart says again what it said after the last checkpoint. Offsets and epochs tell a
+reader what it has (pipeline.sources).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from agents.arrow_batches import messages, without_rows
+from agents.checkpoints import Writing
+from pipeline.about import About
+from pipeline.keys import partitions
+from pipeline.passed import Passed, travelling
+
+TELL_AGAIN_S = 60.0
+"""So often a watermark is told that has not changed: messages are not kept for ever, and a new reader must hear of every source."""
+
+
+class Passing:
+    """The internal topics of one stage, written to."""
+
+    def __init__(
+        self, producer: Writing, outputs: Mapping[str, tuple[str, int]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the outputs: where rows go by their own word (`Passed.to`) -> topic and its partitions."""
+        self._producer, self._outputs, self._clock = producer, dict(outputs), clock
+        self._told: dict[int, tuple[int | None, bool, float]] = {}  # source partition -> watermark, is_idle, and when
+
+    @property
+    def says(self) -> bool:
+        """Whether anybody reads."""
+        return bool(self._outputs)
+
+    def mark(self, about: About) -> None:
+        """Tell all outputs the new epoch."""
+        self._say(about)
+
+    def rows(self, passed: Iterable[Passed], about: Callable[[int, str], About]) -> None:
+        """Send rows; `about` says, for a source partition and a table, what goes with them."""
+        for each in passed:
+            topic, n = self._outputs[each.to]
+            to = pl.Series("to", partitions(each.rows["site"], each.rows["key"], n))
+            parts = each.rows.with_columns(to).partition_by(["partition", "to"], as_dict=True, maintain_order=True)
+            for (source, output), rows in parts.items():
+                for message in messages(rows.select(*travelling(each.table)), about(source, each.table)):
+                    self._producer.send(topic, output, message)
+
+    def tell(self, about: About) -> None:
+        """Tell all outputs how far time has come, if that is news."""
+        known = self._told.get(about.source.partition)
+        told = about.watermark_ms, about.is_idle
+        if known is None or told != known[:2] or self._clock() - known[2] >= TELL_AGAIN_S:
+            self._say(about)
+
+    def forget(self, partition: int) -> None:
+        """Forget a source partition."""
+        self._told.pop(partition, None)
+
+    def _say(self, about: About) -> None:
+        message = without_rows(replace(about, table=""))
+        for topic, n in self._outputs.values():
+            for output in range(n):
+                self._producer.send(topic, output, message)
+        self._told[about.source.partition] = (about.watermark_ms, about.is_idle, self._clock())

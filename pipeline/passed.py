@@ -1,0 +1,65 @@
+"""Rows on their way to another stage: by which key they go, and where the records lay that they came in.
+
+Frames:  travelling(table): what stands in a message; heard(tables): what a fold behind it is given
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import polars as pl
+
+from pipeline.events import POSITION, event_schema
+from pipeline.frames import FATES, REFUSED, TIME, schema
+from pipeline.keys import LINKS
+
+COMMERCE, PEOPLE = "commerce", "people"
+"""Where rows go: by order, by person. The topics' names begin with a prefix (agents.topics)."""
+
+LINK = "link"
+"""What stands in the place of a family where rows are links."""
+
+ORIGIN = schema({"origin_topic": pl.String, "origin_partition": pl.Int32, "origin_offset": pl.Int64})
+"""Where a record lay: what became of it is counted there."""
+
+
+@cache
+def travelling(table: str) -> pl.Schema:
+    """Columns of a family's events, or of links, between two stages."""
+    if table == LINK:
+        return LINKS
+    return pl.Schema([*event_schema(table).items(), ("record_at", TIME), ("key", pl.String()), *ORIGIN.items()])
+
+
+FATES_OF_ORIGIN = schema({**FATES, "origin_topic": pl.String, "origin_partition": pl.Int32})
+"""frames.FATES of a fold that reads passed rows: `partition` is that of its topic. Neither links nor forwarded rows have a fate."""
+
+REFUSED_OF_ORIGIN = schema({**REFUSED, "family": pl.String, **ORIGIN})
+"""frames.REFUSED of such a fold."""
+
+
+@cache
+def heard(*tables: str) -> pl.Schema:
+    """Frame that a fold over passed rows is given: the columns of these tables, null where a row's own table has none.
+
+    `family` is the row's table, LINK for a link. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
+    time had come before the row (null: no watermark): behind it, the row is late.
+    """
+    columns: dict[str, pl.DataType | type[pl.DataType]] = {"family": pl.String}
+    for table in tables:
+        columns |= dict(travelling(table).items())
+    columns |= {**dict(travelling(LINK).items()), **dict(ORIGIN.items()), "is_forwarded": pl.Boolean}
+    return schema(
+        {**{name: dtype for name, dtype in columns.items() if name not in POSITION}, **dict(POSITION.items()), "watermark": TIME}
+    )
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Rows of a step for another stage."""
+
+    to: str
+    """COMMERCE or PEOPLE."""
+    table: str
+    """A family, or LINK."""
+    rows: pl.DataFrame
+    """travelling(table), and `partition`: that of this stage's input. A record's rows stand in the order of the records."""
