@@ -60,6 +60,8 @@ class Held:
     books: Books
     said_to: int
     """Offset of the last message on the rows topic that the state at `last_said` or before has said."""
+    said_epoch: int
+    """The newest epoch told there by then."""
     watermark_ms: int = UNREAD
     epoch: int = -1
     last_said: Sent | None = None
@@ -162,7 +164,9 @@ class Folding:
         said_to = standing.said_to
         if said_to is None:  # nobody has ever said anything here; or it was to another broker
             said_to = self._reader.bounds(self._outputs.topic, self._output(partition)).end - 1
-        self._held[partition] = Held(standing.position, clock, dict(standing.fates), books, said_to, watermark_ms)
+        self._held[partition] = Held(
+            standing.position, clock, dict(standing.fates), books, said_to, standing.said_epoch, watermark_ms
+        )
         self._quiet.begin(partition, standing.quiet_since_ms)
         self._state = self._state.restored(partition, frames)
 
@@ -176,6 +180,7 @@ class Folding:
             highest_version=held.clock.highest,
             fates=dict(held.fates),
             said_to=held.said_to if held.last_said is None else held.last_said.offset,
+            said_epoch=held.said_epoch if held.last_said is None else held.epoch,
             books=held.books,
         )
         return standing, self._state.pieces(partition)
@@ -197,7 +202,7 @@ class Folding:
         held = self._held[partition]
         assert held.last_said is not None, "the marker comes first"
         stretch = Said(self._outputs.topic, self._output(partition), held.said_to + 1, held.last_said.offset - 1)
-        said, highest = stretch.rows(self._reader, self._source(partition))
+        said, highest = stretch.rows(self._reader, self._source(partition), held.said_epoch)
         if not said:
             return
         held.clock.receive(highest)  # his clock may have been far ahead of ours
