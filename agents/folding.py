@@ -154,7 +154,9 @@ class Folding:
         said_to = standing.said_to
         if said_to is None:  # nobody has ever said anything here; or it was to another broker
             said_to = self._reader.bounds(self._outputs.topic, self._output(partition)).end - 1
-        self._held[partition] = Held(standing.position, clock, dict(standing.fates), books, said_to, watermark_ms, standing.turn)
+        self._held[partition] = Held(
+            standing.position, clock, dict(standing.fates), books, said_to, standing.said_epoch, watermark_ms, standing.turn
+        )
         self._quiet.begin(partition, standing.quiet_since_ms)
         if self._hearing is not None:
             self._hearing.begin(partition, standing.sources, watermark_ms)
@@ -170,6 +172,7 @@ class Folding:
             highest_version=held.clock.highest,
             fates=dict(held.fates),
             said_to=held.said_to if held.last_said is None else held.last_said.offset,
+            said_epoch=held.said_epoch if held.last_said is None else held.epoch,
             books=held.books,
             turn=held.turn,
             sources=() if self._hearing is None else self._hearing.kept(partition),
@@ -195,7 +198,7 @@ class Folding:
         held = self._held[partition]
         assert held.last_said is not None, "the marker comes first"
         stretch = Said(self._outputs.topic, self._output(partition), held.said_to + 1, held.last_said.offset - 1)
-        said, highest = stretch.rows(self._reader, self._source(partition))
+        said, highest = stretch.rows(self._reader, self._source(partition), held.said_epoch)
         if not said:
             return
         held.clock.receive(highest)  # his clock may have been far ahead of ours

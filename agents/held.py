@@ -18,6 +18,8 @@ class Held:
     books: Books
     said_to: int
     """Offset of the last message on the rows topic that the state at `last_said` or before has said."""
+    said_epoch: int
+    """The newest epoch told there by then."""
     watermark_ms: int = UNREAD
     turn: int = 0
     """How often somebody ordered to begin elsewhere."""

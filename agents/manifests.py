@@ -39,6 +39,8 @@ class Standing:
     """Of the sink: the newest epoch of every source, as told up to the position."""
     said_to: int | None = None
     """Of a fold: offset of the last message on its partition of the rows topic that this state has said; None: not known."""
+    said_epoch: int = -1
+    """Of a fold: the newest epoch told there by then: what is said after it under a lower one, nobody hears. -1: not known."""
     books: Books | None = None
     """Of a fold: which offsets up to the position hold no record. None: nobody has begun yet."""
     turn: int = 0

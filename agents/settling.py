@@ -4,6 +4,9 @@ Whoever goes on from a checkpoint reads the same records, but cuts them into oth
 begun in one interval, and then in another; he who reads both events at once never says the first. A row that nobody says again would stand for ever.
 So a successor reads what was said after the checkpoint, says again what his state still says, and takes back the rest; then it is as if nothing had
 been said since the checkpoint. What comes again, comes.
+
+What a frozen predecessor said under an epoch that was over, nobody has heard, and it is left alone: its owner may have said the same before his
+checkpoint, and would not say it again.
 """
 
 from collections.abc import Mapping
@@ -26,8 +29,11 @@ class Said:
     first: int
     last: int
 
-    def rows(self, reader: Reading, source: Source) -> tuple[dict[str, pl.DataFrame], int]:
-        """What a source has said there, under whichever epoch: table -> the last row of each id. And the highest version it was said with."""
+    def rows(self, reader: Reading, source: Source, epoch: int) -> tuple[dict[str, pl.DataFrame], int]:
+        """What was heard of a source there: table -> the last row of each id. And the highest version it was said with.
+
+        `epoch`: the newest that had been told before.
+        """
         found: dict[str, list[pl.DataFrame]] = {}
         highest = 0
         for record in reader.read(self.topic, self.partition, self.first, self.last):
@@ -35,7 +41,11 @@ class Said:
                 batch = Batch(record.value or b"")
             except ValueError:  # somebody else's: the sink says so
                 continue
-            if batch.about.source == source and not batch.about.is_marker:
+            if batch.about.source != source:
+                continue
+            if batch.about.is_marker:
+                epoch = max(epoch, batch.about.epoch)
+            elif batch.about.epoch >= epoch:
                 found.setdefault(batch.about.table, []).append(pl.DataFrame(pl.from_arrow(batch.rows())).drop("version"))
                 highest = max(highest, batch.about.version)
         return {table: pl.concat(rows).unique(TABLES[table].key, keep="last") for table, rows in found.items()}, highest

@@ -128,7 +128,7 @@ class TakeOver:
         position = self._position(partition, best)
         standing = best.standing if best else Standing(position=-1)
         if best is None or best.cluster_id != self.inputs.cluster_id:
-            standing = replace(standing, said_to=None)
+            standing = replace(standing, said_to=None, said_epoch=-1)
         frames = self.checkpoints.load(partition, best) if best else {}
         self.estate.restore(partition, standing.moved(position), frames)
 

@@ -225,3 +225,29 @@ def test_a_state_kept_by_a_zombie_does_not_count():
         return third.position()
 
     assert asyncio.run(story()) == 1
+
+
+def test_what_a_zombie_said_and_nobody_heard_is_not_taken_back():
+    """Its owner has said the same before his checkpoint, and whoever goes on from that does not say it again."""
+    log, later = with_clicks("ann", None), ShellSettings(linger_s=0.0, checkpoint_s=100.0)
+
+    async def story():
+        zombie = Bench(log, 0, settings=later)
+        zombie.shell._checkpoint_at += 100
+        await zombie.shell.take_over()
+        owner = Bench(log, 0)
+        await owner.shell.take_over()
+        owner.arrive(0, 1)
+        await owner.until(lambda: owner.position() == 1 and owner.is_kept)
+        zombie.arrive(0, 1)
+        await zombie.until(lambda: zombie.position() == 1)
+        log.flush()
+        await Bench(log, 0).shell.take_over()
+        log.flush()
+
+    asyncio.run(story())
+
+    found = shown(log)
+    assert found.fenced == 2  # a session and a dead letter
+    assert found.sessions() == truth([("ann", 0)])
+    assert [row["is_deleted"] for at, row in found.rows.items() if at[0] == "dead_letters"] == [0]

@@ -16,7 +16,7 @@ from tests.stores import Front, store_at
 from tests.toxiproxy import Toxiproxy
 
 GATED_S = 3.0 if IS_SHORT else 60.0
-FULL_S = 30.0
+FULL_S = 20.0
 ROOM_BYTES = 2 << 20
 """What is left on the disk when it begins to fill: the engine takes no rows once less than 1 MiB is."""
 LOAD = {"rate": 150, "session_s": 6.0} if IS_SHORT else {"rate": 300}
