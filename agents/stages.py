@@ -126,6 +126,3 @@ class Work(Estate, Protocol):
 
     def saved(self, partition: int) -> None:
         """Note that what `checkpoint` said last has been kept."""
-
-    def give_up(self, partition: int) -> None:
-        """Forget a partition."""

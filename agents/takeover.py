@@ -50,6 +50,9 @@ class Estate(Protocol):
     def settle(self, partition: int) -> None:
         """Say again, as it is now, what was said after the checkpoint that was restored, or take it back. The marker is on the broker."""
 
+    def give_up(self, partition: int) -> None:
+        """Forget a partition."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -107,6 +110,8 @@ class TakeOver:
         if is_restored:
             self._restore(partition, history.best)
         if not still_ours():
+            if is_restored:  # taken for what we hold already, it would never be settled
+                self.estate.give_up(partition)
             return None
         standing, pieces = self.estate.checkpoint(partition)
         manifest = Manifest(epoch, 0, self.inputs.cluster_id, standing, self.inputs.partitions)

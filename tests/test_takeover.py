@@ -33,6 +33,9 @@ class Estate:
     def settle(self, _partition):
         self.log.trail.append("settled")
 
+    def give_up(self, _partition):
+        self.standing = None
+
 
 @pytest.fixture
 def log():
@@ -131,6 +134,17 @@ def test_who_lost_the_partition_while_it_read_writes_nothing_more(log):
 
     assert [done[-1] for done in log.trail if done != "flushed"] == ["claim"]
     assert log.partitions["rows", 0] == []
+
+
+def test_what_the_predecessor_said_is_settled_also_when_a_rebalance_came_between_and_the_partition_stayed_ours(log):
+    kept_at(log, 14)
+    taking = taking_over(log)
+    answers = iter([True, False])
+    assert taking.take(0, lambda: next(answers)) is None
+
+    taking.take(0, lambda: True)
+
+    assert log.trail.count("settled") == 1
 
 
 @pytest.mark.parametrize("inputs_from", [None, "earliest", "latest"])
