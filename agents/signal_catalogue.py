@@ -30,6 +30,9 @@ This page is made from these files: `make docs`.
 - **Looks back**: what fires at a time depends on what the visitor did in that span before it, and on nothing else; a late event has it judged again.
 - What the emitter's own tool reports (`rage_click`, `dead_click`, `error_click`) is taken as such, and told once if we find it too.
 - Bots feel no friction.
+- **Profiles** are there where a number is public. There is none of FullStory, Clarity and Contentsquare, which say it in words alone: FullStory's pages on its rage click
+  hook (developer.fullstory.com/browser/rage-clicks) and on finding frustration name no count, time or distance, and its help is quoted with "multiple times, rapidly, in the
+  same area" and "within a few seconds". Numbers that others give for it lead to no page of its own. Its reports can be had as events: `rage_click`, `dead_click`, `error_click`.
 """
 
 

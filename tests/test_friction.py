@@ -1,5 +1,5 @@
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.friction import WEIGHTS, explained, friction_score
@@ -19,6 +19,7 @@ def test_the_score_is_the_sum_of_the_weights():
     assert score("rage_click", "slow_page", "slow_page") == WEIGHTS["rage_click"] + 2 * WEIGHTS["slow_page"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(list(WEIGHTS)), max_size=30), st.sampled_from(list(WEIGHTS)))
 def test_more_friction_never_lowers_it_and_100_is_the_end(met, more):
     assert 0.0 <= score(*met) <= score(*met, more) <= 100.0
@@ -44,6 +45,7 @@ def test_a_score_at_its_end_is_explained_by_all_that_was_met():
     assert explained([]).lines() == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(list(WEIGHTS)), max_size=30))
 def test_the_explanation_adds_up_to_the_score(met):
     found = explained((signal, WEIGHTS[signal]) for signal in met)
