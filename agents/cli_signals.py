@@ -35,11 +35,14 @@ def try_(
     *,
     paths: Inputs = None,
     profile: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            "--profile", metavar="NAME,...", help="Products, `default` for our rules, `settings` for what the settings say."
+            "--profile",
+            metavar="NAME,...",
+            help="Products, `default` for our rules, `settings` for what the settings say.",
+            show_default="settings",
         ),
-    ] = "settings",
+    ] = None,
     mappings: Annotated[
         Path | None, typer.Option("--map", metavar="DIR", help="Folder of SQL mappings; their paths begin in the data folder.")
     ] = None,
@@ -55,7 +58,7 @@ def try_(
 
     if not paths and mappings is None:
         raise typer.BadParameter("name the files or folders of events, or --map")
-    names = [name.strip() for name in profile.split(",") if name.strip()]
+    names = [name.strip() for name in ",".join(profile or ["settings"]).split(",") if name.strip()]
     if not names:
         raise typer.BadParameter("--profile names at least one profile")
     with terminal.progress() as way:

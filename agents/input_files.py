@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.mapped_columns import TEXT
-from agents.mapping import MappingWrong, Plan, all_or_none, columns_of, described, fields_of, nearest, quoted, settings
+from agents.mapping import MappingWrong, Plan, all_or_none, columns_of, described, fields_of, quoted, settings
 from agents.mapping_engine import MappingEngine
 from schemas.contracts import FAMILIES
 
@@ -100,6 +100,8 @@ def file_plans(files: Iterable[InputFile], engine: MappingEngine) -> list[Plan]:
 
 def _plan(file: InputFile, engine: MappingEngine) -> Plan:
     at = quoted(str(file.path))
+    if not file.path.stat().st_size and (file.format != "JSONEachRow" or file.family is None):
+        raise MappingWrong("the file is empty")  # one of lines that has none yet is no error
     if file.format in ("Parquet", "Avro"):
         query = f"SELECT * FROM file({at}, {file.format})"
         types = described(query, engine)
@@ -108,7 +110,8 @@ def _plan(file: InputFile, engine: MappingEngine) -> Plan:
         query = ""
     says = "family" in types
     if not says and file.family is None:
-        message = f"no column family, and its name is none of {', '.join(FAMILIES)} ({nearest(file.name, FAMILIES)}.ndjson?)"
+        name = f"clickstream{''.join(file.path.suffixes)}"
+        message = f"no column family, and its name is none of {', '.join(FAMILIES)}: call it {name}, if clicks are in it"
         raise MappingWrong(message)
     families = FAMILIES if says or file.family is None else (file.family,)
     columns = columns_of({name: type_ for name, type_ in types.items() if name != "family"}, families)

@@ -47,8 +47,8 @@ def profile(name: str, rules: SessionRules) -> Profile:
     ours = {signal.name: signal for signal in SIGNALS}
     known = [SETTINGS, DEFAULT, *dict.fromkeys(each for signal in SIGNALS for each in signal.profiles)]
     if name not in known:
-        near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-        message = f"there is no profile {name!r}; the nearest is {near!r}; there are {', '.join(known)}"
+        near = "".join(f"the nearest is {each!r}; " for each in get_close_matches(name, known, n=1))
+        message = f"there is no profile {name!r}; {near}there are {', '.join(known)}"
         raise NoSuchProfile(message)
     chosen = tuple(_with_profile(ours[signal.name], name) if signal.own is None else signal for signal in rules.signals)
     missing = frozenset(signal.name for signal in chosen if signal.own is None and signal.profile != name)

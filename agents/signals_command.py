@@ -9,7 +9,7 @@ from agents import terminal
 from agents.replay import Replay, Until
 from agents.replay_command import Inputs, folding, reading
 from agents.settings import Settings
-from agents.signal_trial import Comparison, Firings, SideBySide, compared, profile
+from agents.signal_trial import Comparison, Count, Firings, SideBySide, compared, profile
 from pipeline.definitions import AnySignal
 
 INDENT = "  "
@@ -75,10 +75,7 @@ def tried(inputs: Inputs, settings: Settings, names: Sequence[str], way: termina
 def show_trial(comparison: Comparison) -> None:
     """Tell people where profiles differ."""
     console = terminal.told()
-    rows = [
-        (signal, *(f"{each.n:,} in {each.sessions:,}{' *' if each.is_default else ''}" for each in counts.values()))
-        for signal, counts in comparison.counts.items()
-    ]
+    rows = [(signal, *(_told(each) for each in counts.values())) for signal, counts in comparison.counts.items()]
     right = range(1, len(comparison.profiles) + 1)
     console.print(terminal.table(("signal", *comparison.profiles), rows, title="firings in sessions", numbers=right))
     if any(each.is_default for counts in comparison.counts.values() for each in counts.values()):
@@ -86,4 +83,11 @@ def show_trial(comparison: Comparison) -> None:
     for each in comparison.differences:
         title = f"{each.signal}: {each.n:,} fired by {each.fired_by}, not by {each.not_by}"
         columns = ("fired_at", "visitor_id", "page", "element", "detail")
-        console.print(terminal.table(columns, [[row[name] for name in columns] for row in each.examples], title=title))
+        cells = [
+            [f"{row[name]:%Y-%m-%d %H:%M:%S}" if name == "fired_at" else row[name] for name in columns] for row in each.examples
+        ]
+        console.print(terminal.table(columns, cells, title=title))
+
+
+def _told(count: Count) -> str:
+    return f"{f'{count.n:,} in {count.sessions:,}' if count.n else '0'}{' *' if count.is_default else ''}"

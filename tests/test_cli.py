@@ -229,7 +229,7 @@ def test_profiles_are_tried_side_by_side_on_files(called, tmp_path):
     ]
     (tmp_path / "clickstream.ndjson").write_text("".join(clicks))
     said = the_json(called("signals", "try", "clickstream.ndjson", "--profile", "default, posthog", "--json"))
-    code, out, _ = called("signals", "try", "clickstream.ndjson", "--profile", "posthog,default")
+    code, out, _ = called("signals", "try", "clickstream.ndjson", "--profile", "posthog", "--profile", "default")
 
     assert said["signals"]["rage_click"] == {
         "default": {"n": 0, "sessions": 0, "is_default": False},
@@ -241,6 +241,7 @@ def test_profiles_are_tried_side_by_side_on_files(called, tmp_path):
     assert difference["examples"][0]["element"] == "buy"
     assert code == 0
     assert "rage_click: 1 fired by posthog, not by default" in out
+    assert "2026-03-01 10:00:01" in out
 
 
 def test_sql_changes_nothing(replayed):

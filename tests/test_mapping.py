@@ -472,8 +472,13 @@ def test_a_row_may_say_its_family(read_files, tmp_path):
             "clickstream.ndjson: column pge is none of clickstream; the nearest is page",
         ),
         ("clickstream.csv", "event_id,pge\n1,/\n", "clickstream.csv: column pge is none of clickstream; the nearest is page"),
-        ("clickstream.csv", "", "clickstream.csv: the file is empty: there is no header"),
-        ("events.csv", "event_id\n1\n", "events.csv: no column family, and its name is none of"),
+        ("clickstream.csv", "", "clickstream.csv: the file is empty"),
+        (
+            "events.csv",
+            "event_id\n1\n",
+            "is none of clickstream, order, delivery, ticket: call it clickstream.csv, if clicks are in it",
+        ),
+        ("events.parquet", "", "events.parquet: the file is empty"),
         ("clickstream.xml", "<a/>", "not one of the formats"),
     ],
 )

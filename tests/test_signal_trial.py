@@ -57,6 +57,8 @@ def test_own_signals_and_what_the_settings_say_can_be_tried():
     ]
 
 
-def test_a_profile_that_nobody_published_is_an_error_that_names_the_nearest():
+def test_a_profile_that_nobody_published_is_an_error_that_names_the_nearest_if_one_is_near():
+    with pytest.raises(NoSuchProfile, match="no profile 'fullstory'; there are settings, default, posthog"):
+        profile("fullstory", RULES)
     with pytest.raises(NoSuchProfile, match="no profile 'posthgo'; the nearest is 'posthog'; there are settings, default, posthog"):
         profile("posthgo", RULES)
