@@ -1,4 +1,4 @@
-"""What signals have in common: the first of a run, the n-th of a chain, back and forth, what stands before, what a tool has told already.
+"""What signals have in common: the first of a run, the n-th of a chain, back and forth, what stands before, what a tool has told already, evidence.
 
 Frames:  events in order of (visitor, event_ms, tie) with `row`, `visitor`, `event_ms` -> some of their rows
 Time:    a span is inclusive. Each looks back as far as its docstring says, and no further, for a signal must say how far it looks back
@@ -8,6 +8,8 @@ Source:  what is shifted stands in other chunks than what is not, and Polars 2.1
 from collections.abc import Sequence
 
 import polars as pl
+
+from pipeline.definitions import FIRES
 
 
 def same_as_before(*columns: str, back: int = 1) -> pl.Expr:
@@ -82,6 +84,19 @@ def not_told_yet(findings: pl.DataFrame, within_ms: int) -> pl.DataFrame:
         pl.col("is_report") & same_as_before("page", "element") & (since_before() <= within_ms)
     )
     return findings.filter(~told.fill_null(value=False)).sort("row").rechunk()
+
+
+def telling(
+    events: pl.DataFrame, *, detail: pl.Expr, value: pl.Expr | str | None = None, element: pl.Expr | str | None = None
+) -> pl.DataFrame:
+    """That a signal fires at these events, with the evidence; what is not said is null. Frames: -> FIRES."""
+    said = {name: pl.lit(None) if what is None else what for name, what in (("value", value), ("element", element))}
+    return events.rechunk().select("row", **said, detail=detail).cast(FIRES)
+
+
+def if_known(before: str, what: pl.Expr | str) -> pl.Expr:
+    """These words and what is known; nothing if it is not."""
+    return pl.concat_str(pl.lit(before), what).fill_null("")
 
 
 _NEVER = -(2**62)

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import first_of_runs
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import first_of_runs, if_known, telling
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,9 @@ class CouponRejected:
 
 def fires(rejections: pl.DataFrame, rule: CouponRejected) -> pl.DataFrame:
     """The first of every run with one coupon. Frames: -> FIRES."""
-    reason = pl.concat_str(pl.lit(": "), pl.coalesce("reason", "message").str.slice(0, 200)).fill_null("")
-    return (
-        first_of_runs(rejections.with_row_index("row"), ("coupon",), rule.again_s * 1_000)
-        .select(
-            "row",
-            pl.lit(None, dtype=pl.Float64).alias("value"),
-            pl.col("coupon").alias("element"),
-            pl.concat_str(pl.lit("not taken"), reason).alias("detail"),
-        )
-        .cast(FIRES)
+    reason = if_known(": ", pl.coalesce("reason", "message").str.slice(0, 200))
+    return first_of_runs(rejections.with_row_index("row"), ("coupon",), rule.again_s * 1_000).pipe(
+        telling, element="coupon", detail=pl.concat_str(pl.lit("not taken"), reason)
     )
 
 

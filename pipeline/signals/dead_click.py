@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import first_of_runs
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import first_of_runs, if_known, telling
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,8 @@ def counts(rule: DeadClick) -> pl.Expr:
 
 def fires(clicks: pl.DataFrame, rule: DeadClick) -> pl.DataFrame:
     """The first of every run on one element of one page. Frames: -> FIRES."""
-    return (
-        first_of_runs(clicks.with_row_index("row"), ("page", "element"), rule.again_ms)
-        .select(
-            "row",
-            pl.lit(None, dtype=pl.Float64).alias("value"),
-            "element",
-            pl.concat_str(pl.lit("no reaction"), pl.concat_str(pl.lit(" of "), "element").fill_null("")).alias("detail"),
-        )
-        .cast(FIRES)
+    return first_of_runs(clicks.with_row_index("row"), ("page", "element"), rule.again_ms).pipe(
+        telling, element="element", detail=pl.concat_str(pl.lit("no reaction"), if_known(" of ", "element"))
     )
 
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.checkout import is_one_of
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import not_told_yet, same_as_before, since_before
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import if_known, not_told_yet, same_as_before, since_before, telling
 
 _ERRORS = ("js_error", "api_error")
 
@@ -52,18 +52,14 @@ def fires(events: pl.DataFrame, rule: ErrorClick) -> pl.DataFrame:
     )
     found = found.with_columns(element=pl.col("clicked")).drop("clicked")
     told = events.filter("is_report").with_columns(took_ms=pl.lit(None, dtype=pl.Int64))
-    return (
-        not_told_yet(pl.concat([found, told]).sort("row"), rule.reported_ms)
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            "element",
-            pl.concat_str(
-                pl.lit("a click was answered by an error"),
-                pl.concat_str(pl.lit(": "), pl.col("message").str.slice(0, 200)).fill_null(""),
-            ).alias("detail"),
-        )
-        .cast(FIRES)
+    return not_told_yet(pl.concat([found, told]).sort("row"), rule.reported_ms).pipe(
+        telling,
+        value="took_ms",
+        element="element",
+        detail=pl.concat_str(
+            pl.lit("a click was answered by an error"),
+            if_known(": ", pl.col("message").str.slice(0, 200)),
+        ),
     )
 
 

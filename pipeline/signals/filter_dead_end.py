@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import first_of_runs
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import first_of_runs, telling
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,8 @@ def counts(rule: FilterDeadEnd) -> pl.Expr:
 
 def fires(lists: pl.DataFrame, rule: FilterDeadEnd) -> pl.DataFrame:
     """The first of every run on one page. Frames: -> FIRES."""
-    return (
-        first_of_runs(lists.with_row_index("row"), ("page",), rule.again_s * 1_000)
-        .select(
-            "row",
-            pl.col("n_results").cast(pl.Float64).alias("value"),
-            "element",
-            pl.lit("nothing is left of the list").alias("detail"),
-        )
-        .cast(FIRES)
+    return first_of_runs(lists.with_row_index("row"), ("page",), rule.again_s * 1_000).pipe(
+        telling, value="n_results", element="element", detail=pl.lit("nothing is left of the list")
     )
 
 

@@ -13,7 +13,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened
+from pipeline.signal_runs import if_known, telling
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,16 @@ def fires(events: pl.DataFrame, rule: FormErrorLoop) -> pl.DataFrame:
         .filter((pl.col("chain") == pl.col("chain").shift(others)) & (pl.col("took_ms") <= within_ms))
         .filter(~goes_on.fill_null(value=False))
         .sort("row")
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            pl.col("form").alias("element"),
-            pl.concat_str(
+        .pipe(
+            telling,
+            value="took_ms",
+            element="form",
+            detail=pl.concat_str(
                 pl.format(f"refused {rule.errors} times in {{}} s", pl.col("took_ms") // 1_000),
-                pl.concat_str(pl.lit("; "), pl.col("field")).fill_null(""),
-                pl.concat_str(pl.lit(": "), pl.col("message").str.slice(0, 200)).fill_null(""),
-            ).alias("detail"),
+                if_known("; ", "field"),
+                if_known(": ", pl.col("message").str.slice(0, 200)),
+            ),
         )
-        .cast(FIRES)
     )
 
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import completed, same_as_before, since_before
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import completed, same_as_before, since_before, telling
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,11 @@ def fires(events: pl.DataFrame, rule: FormRestarted) -> pl.DataFrame:
         .filter(is_start)
         .filter(~at_once.fill_null(value=False))
     )
-    return (
-        completed(starts, rule.starts, rule.within_s * 1_000)
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            pl.col("form").alias("element"),
-            pl.format(f"begun {rule.starts} times in {{}} s", pl.col("took_ms") // 1_000).alias("detail"),
-        )
-        .cast(FIRES)
+    return completed(starts, rule.starts, rule.within_s * 1_000).pipe(
+        telling,
+        value="took_ms",
+        element="form",
+        detail=pl.format(f"begun {rule.starts} times in {{}} s", pl.col("took_ms") // 1_000),
     )
 
 

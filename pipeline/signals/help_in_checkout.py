@@ -9,8 +9,8 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.checkout import MARKS, OVER, in_checkout
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import first_of_runs
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import first_of_runs, if_known, telling
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,8 @@ def fires(events: pl.DataFrame, rule: HelpInCheckout) -> pl.DataFrame:
     """The first of every run. Frames: -> FIRES."""
     reads = (pl.col("event_type") == "page_view") | (pl.col("event_type") == "help_view")
     reading = events.with_row_index("row").with_columns(in_checkout(rule.within_s).alias("came")).filter(reads & pl.col("came"))
-    return (
-        first_of_runs(reading, (), rule.again_s * 1_000)
-        .select(
-            "row",
-            pl.lit(None, dtype=pl.Float64).alias("value"),
-            pl.lit(None, dtype=pl.String).alias("element"),
-            pl.concat_str(pl.lit("help read in the checkout"), pl.concat_str(pl.lit(": "), "page").fill_null("")).alias("detail"),
-        )
-        .cast(FIRES)
+    return first_of_runs(reading, (), rule.again_s * 1_000).pipe(
+        telling, detail=pl.concat_str(pl.lit("help read in the checkout"), if_known(": ", "page"))
     )
 
 

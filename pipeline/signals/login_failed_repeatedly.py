@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import completed
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import completed, if_known, telling
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,13 @@ def fires(events: pl.DataFrame, rule: LoginFailedRepeatedly) -> pl.DataFrame:
     is_other = (pl.col("visitor") != pl.col("visitor").shift(1)).fill_null(value=True)
     is_failure = pl.col("event_type") == "login_failed"
     failures = events.with_row_index("row").with_columns((is_other | ~is_failure).cum_sum().alias("chain")).filter(is_failure)
-    return (
-        completed(failures, rule.failures, rule.within_s * 1_000)
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            pl.lit(None, dtype=pl.String).alias("element"),
-            pl.concat_str(
-                pl.format(f"refused {rule.failures} times in {{}} s", pl.col("took_ms") // 1_000),
-                pl.concat_str(pl.lit(": "), pl.coalesce("reason", "message").str.slice(0, 200)).fill_null(""),
-            ).alias("detail"),
-        )
-        .cast(FIRES)
+    return completed(failures, rule.failures, rule.within_s * 1_000).pipe(
+        telling,
+        value="took_ms",
+        detail=pl.concat_str(
+            pl.format(f"refused {rule.failures} times in {{}} s", pl.col("took_ms") // 1_000),
+            if_known(": ", pl.coalesce("reason", "message").str.slice(0, 200)),
+        ),
     )
 
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.checkout import MARKS, OVER, in_checkout
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import first_of_runs
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import first_of_runs, telling
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,8 @@ def fires(events: pl.DataFrame, rule: LoginWall) -> pl.DataFrame:
         .with_columns(in_checkout(rule.within_s).alias("came"))
         .filter((pl.col("event_type") == "page_view") & pl.col("came"))
     )
-    return (
-        first_of_runs(walls, (), rule.again_s * 1_000)
-        .select(
-            "row",
-            pl.lit(None, dtype=pl.Float64).alias("value"),
-            pl.lit(None, dtype=pl.String).alias("element"),
-            pl.lit("asked to log in or register in the checkout").alias("detail"),
-        )
-        .cast(FIRES)
+    return first_of_runs(walls, (), rule.again_s * 1_000).pipe(
+        telling, detail=pl.lit("asked to log in or register in the checkout")
     )
 
 

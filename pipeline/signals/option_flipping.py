@@ -11,8 +11,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import back_and_forth
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import back_and_forth, if_known, telling
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def counts(rule: OptionFlipping) -> pl.Expr:
 def fires(events: pl.DataFrame, rule: OptionFlipping) -> pl.DataFrame:
     """The first completing change of every run. Frames: -> FIRES."""
     is_click = pl.col("event_type") == "click"
-    quantity = pl.concat_str(pl.lit(" "), pl.col("quantity").cast(pl.String)).fill_null("")
+    quantity = if_known(" ", pl.col("quantity").cast(pl.String))
     set_to = pl.when(is_click).then("element").otherwise(pl.concat_str(pl.col("event_type").cast(pl.String), quantity))
     deeds = (
         events.with_row_index("row")
@@ -51,13 +51,12 @@ def fires(events: pl.DataFrame, rule: OptionFlipping) -> pl.DataFrame:
     return (
         back_and_forth(deeds, "set_to", rule.flips + 1, rule.within_s * 1_000, by=("subject", "is_click"))
         .sort("row")
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            pl.col("subject").alias("element"),
-            pl.format(f"set back and forth {rule.flips} times in {{}} s", pl.col("took_ms") // 1_000).alias("detail"),
+        .pipe(
+            telling,
+            value="took_ms",
+            element="subject",
+            detail=pl.format(f"set back and forth {rule.flips} times in {{}} s", pl.col("took_ms") // 1_000),
         )
-        .cast(FIRES)
     )
 
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.checkout import MARKS, OVER, STEPS, in_checkout
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import first_of_runs
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import first_of_runs, telling
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,8 @@ def fires(events: pl.DataFrame, rule: OutOfStockInCheckout) -> pl.DataFrame:
         .with_columns(in_checkout(rule.within_s).alias("came"))
         .filter((pl.col("event_type") == "out_of_stock") & (is_there.fill_null(value=False) | pl.col("came")))
     )
-    return (
-        first_of_runs(here, ("product_id",), rule.again_s * 1_000)
-        .select(
-            "row",
-            pl.lit(None, dtype=pl.Float64).alias("value"),
-            pl.col("product_id").alias("element"),
-            pl.lit("out of stock in the checkout").alias("detail"),
-        )
-        .cast(FIRES)
+    return first_of_runs(here, ("product_id",), rule.again_s * 1_000).pipe(
+        telling, element="product_id", detail=pl.lit("out of stock in the checkout")
     )
 
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Quiet, Signal, happened, in_range
+from pipeline.definitions import Fires, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import if_known, telling
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,16 @@ def fires(events: pl.DataFrame, rule: PageError) -> pl.DataFrame:
         events.with_row_index("row")
         .with_columns(pl.coalesce("element", pl.when(led).then(click["element"])).alias("element"))
         .filter(~is_click)
-        .rechunk()  # see signal_runs
-        .select(
-            "row",
-            status.cast(pl.Float64).alias("value"),
-            "element",
-            pl.concat_str(
+        .pipe(
+            telling,
+            value=status,
+            element="element",
+            detail=pl.concat_str(
                 pl.col("event_type"),
-                pl.concat_str(pl.lit(" "), status.cast(pl.String)).fill_null(""),
-                pl.concat_str(pl.lit(": "), pl.col("message").str.slice(0, 200)).fill_null(""),
-            ).alias("detail"),
+                if_known(" ", status.cast(pl.String)),
+                if_known(": ", pl.col("message").str.slice(0, 200)),
+            ),
         )
-        .cast(FIRES)
     )
 
 

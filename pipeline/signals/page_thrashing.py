@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import back_and_forth
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import back_and_forth, telling
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,11 @@ def counts(rule: PageThrashing) -> pl.Expr:
 
 def fires(views: pl.DataFrame, rule: PageThrashing) -> pl.DataFrame:
     """The first completing view of every run. Frames: -> FIRES."""
-    return (
-        back_and_forth(views.with_row_index("row"), "page", rule.views, rule.within_s * 1_000)
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            pl.col("other").alias("element"),
-            pl.format(f"{rule.views} times by turns here and at {{}} in {{}} s", "other", pl.col("took_ms") // 1_000).alias(
-                "detail"
-            ),
-        )
-        .cast(FIRES)
+    return back_and_forth(views.with_row_index("row"), "page", rule.views, rule.within_s * 1_000).pipe(
+        telling,
+        value="took_ms",
+        element="other",
+        detail=pl.format(f"{rule.views} times by turns here and at {{}} in {{}} s", "other", pl.col("took_ms") // 1_000),
     )
 
 

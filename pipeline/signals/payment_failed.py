@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import first_of_runs
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import first_of_runs, if_known, telling
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,12 @@ def counts(rule: PaymentFailed) -> pl.Expr:
 
 def fires(failures: pl.DataFrame, rule: PaymentFailed) -> pl.DataFrame:
     """The first of those told at once. Frames: -> FIRES."""
-    return (
-        first_of_runs(failures.with_row_index("row"), (), rule.again_ms)
-        .select(
-            "row",
-            pl.lit(None, dtype=pl.Float64).alias("value"),
-            pl.lit(None, dtype=pl.String).alias("element"),
-            pl.concat_str(
-                pl.lit("payment failed"),
-                pl.concat_str(pl.lit(": "), pl.coalesce("reason", "message").str.slice(0, 200)).fill_null(""),
-            ).alias("detail"),
-        )
-        .cast(FIRES)
+    return first_of_runs(failures.with_row_index("row"), (), rule.again_ms).pipe(
+        telling,
+        detail=pl.concat_str(
+            pl.lit("payment failed"),
+            if_known(": ", pl.coalesce("reason", "message").str.slice(0, 200)),
+        ),
     )
 
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import within_after
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import telling, within_after
 
 _MARKS = ("add_payment_info", "payment_submitted", "payment_failed")
 """Where one of these is done, the payment page is."""
@@ -87,18 +87,15 @@ def fires(events: pl.DataFrame, rule: PaymentHesitation) -> pl.DataFrame:
         long.join(paces, on="row")
         .filter(pl.col("engaged_ms") >= rule.times * pl.col("pace_ms"))
         .sort("row")
-        .rechunk()  # see signal_runs
-        .select(
-            "row",
-            pl.col("engaged_ms").cast(pl.Float64).alias("value"),
-            pl.lit(None, dtype=pl.String).alias("element"),
-            pl.format(
+        .pipe(
+            telling,
+            value="engaged_ms",
+            detail=pl.format(
                 "{} s at the payment, {} s a page before",
                 pl.col("engaged_ms") // 1_000,
                 (pl.col("pace_ms") / 1_000).floor().cast(pl.Int64),
-            ).alias("detail"),
+            ),
         )
-        .cast(FIRES)
     )
 
 

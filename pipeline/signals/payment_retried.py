@@ -11,8 +11,8 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.checkout import OVER
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import completed, since_before
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import completed, since_before, telling
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,8 @@ def fires(events: pl.DataFrame, rule: PaymentRetried) -> pl.DataFrame:
         .filter(~is_over)
         .filter(~at_once.fill_null(value=False))
     )
-    return (
-        completed(attempts, rule.tries, rule.within_s * 1_000)
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            pl.lit(None, dtype=pl.String).alias("element"),
-            pl.format(f"sent {rule.tries} times in {{}} s", pl.col("took_ms") // 1_000).alias("detail"),
-        )
-        .cast(FIRES)
+    return completed(attempts, rule.tries, rule.within_s * 1_000).pipe(
+        telling, value="took_ms", detail=pl.format(f"sent {rule.tries} times in {{}} s", pl.col("took_ms") // 1_000)
     )
 
 

@@ -11,7 +11,8 @@ from datetime import timedelta
 import polars as pl
 
 from pipeline.checkout import is_one_of
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import telling
 
 _CART = ("add_to_cart", "remove_from_cart", "view_cart", "begin_checkout")
 _LATE = ("add_shipping_info", "add_payment_info", "payment_submitted", "price_changed")
@@ -60,17 +61,14 @@ def fires(events: pl.DataFrame, rule: PriceSurprise) -> pl.DataFrame:
         .filter(~is_cart)
         .filter(is_surprise)
         .unique(["visitor", "cart"], keep="first", maintain_order=True)
-        .rechunk()  # see signal_runs
-        .select(
-            "row",
-            grown.cast(pl.Float64).alias("value"),
-            pl.lit(None, dtype=pl.String).alias("element"),
-            pl.concat_str(
+        .pipe(
+            telling,
+            value=grown,
+            detail=pl.concat_str(
                 pl.format("{} more than the {} of the cart", grown, "cart_amount_minor"),
                 pl.concat_str(pl.lit(", minor units of "), "currency").fill_null(", minor units"),
-            ).alias("detail"),
+            ),
         )
-        .cast(FIRES)
     )
 
 

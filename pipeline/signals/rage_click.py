@@ -16,8 +16,8 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import not_told_yet
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import if_known, not_told_yet, telling
 
 _MOST = 60_000
 """A minute, or more pixels than a screen has: whatever is longer or further is no rage, and would be looked back at for long."""
@@ -119,21 +119,16 @@ def fires(clicks: pl.DataFrame, rule: RageClick) -> pl.DataFrame:
             is_report=pl.lit(value=True),
         )
         completing = not_told_yet(pl.concat([completing, told]).sort("row"), rule.reported_ms)
-    return (
-        completing.filter("is_first")
-        .rechunk()  # see signal_runs
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            "element",
-            pl.concat_str(
-                pl.when("is_report")
-                .then(pl.lit("reported by the page's own tool"))
-                .otherwise(pl.format(f"{rule.clicks} hits in {{}} ms", "took_ms")),
-                pl.concat_str(pl.lit(" on "), pl.col("element")).fill_null(""),
-            ).alias("detail"),
-        )
-        .cast(FIRES)
+    return completing.filter("is_first").pipe(
+        telling,
+        value="took_ms",
+        element="element",
+        detail=pl.concat_str(
+            pl.when("is_report")
+            .then(pl.lit("reported by the page's own tool"))
+            .otherwise(pl.format(f"{rule.clicks} hits in {{}} ms", "took_ms")),
+            if_known(" on ", "element"),
+        ),
     )
 
 

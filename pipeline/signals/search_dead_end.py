@@ -12,8 +12,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import since_before
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import since_before, telling
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,7 @@ def fires(events: pl.DataFrame, rule: SearchDeadEnd) -> pl.DataFrame:
         searches.join(asked, on="row", how="left", maintain_order="left")
         .filter(pl.col("found_nothing") | pl.col("took_ms").is_not_null())
         .filter(~(in_chain & soon).fill_null(value=False))
-        .rechunk()  # see signal_runs
-        .select("row", pl.col("n_results").cast(pl.Float64).alias("value"), pl.col("query").alias("element"), said.alias("detail"))
-        .cast(FIRES)
+        .pipe(telling, value="n_results", element="query", detail=said)
     )
 
 

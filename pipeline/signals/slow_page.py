@@ -11,7 +11,8 @@ from math import isfinite
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened
+from pipeline.signal_runs import telling
 
 _MOST = 1e15
 """Whatever is slower is told as this slow."""
@@ -69,15 +70,11 @@ def fires(vitals: pl.DataFrame, _rule: SlowPage) -> pl.DataFrame:
     value = pl.col("value").clip(upper_bound=_MOST)
     whole, thousandths = value.floor().cast(pl.Int64), (value * 1_000).clip(upper_bound=_MOST).floor().cast(pl.Int64)
     shift = pl.format("CLS {}.{}", thousandths // 1_000, (thousandths % 1_000).cast(pl.String).str.zfill(3))
-    return (
-        vitals.with_row_index("row")
-        .select(
-            "row",
-            "value",
-            pl.col("metric").alias("element"),
-            pl.when(pl.col("metric") == "CLS").then(shift).otherwise(pl.format("{} {} ms", "metric", whole)).alias("detail"),
-        )
-        .cast(FIRES)
+    return vitals.with_row_index("row").pipe(
+        telling,
+        value="value",
+        element="metric",
+        detail=pl.when(pl.col("metric") == "CLS").then(shift).otherwise(pl.format("{} {} ms", "metric", whole)),
     )
 
 

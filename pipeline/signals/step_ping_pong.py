@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipeline.definitions import FIRES, Fires, Happening, Quiet, Signal, happened, in_range
-from pipeline.signal_runs import back_and_forth
+from pipeline.definitions import Fires, Happening, Quiet, Signal, happened, in_range
+from pipeline.signal_runs import back_and_forth, telling
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,16 @@ def counts(rule: StepPingPong) -> pl.Expr:
 
 def fires(events: pl.DataFrame, rule: StepPingPong) -> pl.DataFrame:
     """The first completing stay of every run. Frames: -> FIRES."""
-    return (
-        back_and_forth(
-            events.with_row_index("row").with_columns(pl.coalesce("step", "page").alias("place")),
-            "place",
-            rule.stays,
-            rule.within_s * 1_000,
-        )
-        .select(
-            "row",
-            pl.col("took_ms").cast(pl.Float64).alias("value"),
-            pl.col("place").alias("element"),
-            pl.format(
-                f"{rule.stays} times by turns at {{}} and {{}} in {{}} s", "place", "other", pl.col("took_ms") // 1_000
-            ).alias("detail"),
-        )
-        .cast(FIRES)
+    return back_and_forth(
+        events.with_row_index("row").with_columns(pl.coalesce("step", "page").alias("place")),
+        "place",
+        rule.stays,
+        rule.within_s * 1_000,
+    ).pipe(
+        telling,
+        value="took_ms",
+        element="place",
+        detail=pl.format(f"{rule.stays} times by turns at {{}} and {{}} in {{}} s", "place", "other", pl.col("took_ms") // 1_000),
     )
 
 
