@@ -1,6 +1,6 @@
 """Messages between stages -> rows and what is said beside them, side by side and in any thread: what depends on order is decided later (hearing.py).
 
-Frames:  -> passed.heard(tables) without `watermark`, REJECTS of what is no message of ours
+Frames:  -> passed.heard(tables) with no `watermark` yet, REJECTS of what is no message of ours
 Cases:   a column that the message does not have -> null | one that we do not know -> left out
 """
 
@@ -57,7 +57,7 @@ def _last_row(rows: pa.Table | None) -> int:
 
 def _rows(found: dict[str, list[tuple[int, pa.Table]]], heads: Sequence[Head], tables: Sequence[str]) -> pl.DataFrame:
     """All rows in the order of the messages."""
-    schema = pl.Schema([(name, dtype) for name, dtype in heard(*tables).items() if name != "watermark"])
+    schema = heard(*tables)
     frames = [pl.DataFrame(schema={"head": pl.Int64, **schema})]
     for table, batches in found.items():
         rows = pl.DataFrame(pl.from_arrow(pa.concat_tables([rows for _, rows in batches], promote_options="default")))

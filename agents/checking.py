@@ -1,4 +1,4 @@
-"""`ebbtide check`: what is wrong with settings, broker, registry, ClickHouse and the keys of events, all at once.
+"""`ebbtide check`: what is wrong with settings, broker, registry, ClickHouse and the keys of events, all at once; topics of all families are looked at.
 
 Nothing is changed anywhere. What does not answer is waited for a few seconds, and does not keep the others from being looked at.
 """
@@ -101,7 +101,7 @@ def _broker(kafka: KafkaSettings) -> tuple[Cluster | None, Check]:
         return None, Check(
             "broker", WRONG, (f"no answer from {kafka.bootstrap} ({said}): is it running, and is kafka.bootstrap right?",)
         )
-    lines = [f"{kafka.bootstrap} answers, cluster {cluster.cluster_id or 'without an id'}"]
+    lines = [f"{kafka.bootstrap} answers, cluster {cluster.cluster_id or 'without an id'}", *_others(kafka, cluster)]
     n = cluster.partitions.get(kafka.clickstream_topic)
     if n is None:
         lines.append(f"there is no topic {kafka.clickstream_topic} yet; the worker makes it, with {kafka.partitions} partitions")
@@ -117,29 +117,49 @@ def _broker(kafka: KafkaSettings) -> tuple[Cluster | None, Check]:
     return cluster, Check("broker", WELL, tuple(lines))
 
 
+def _others(kafka: KafkaSettings, cluster: Cluster) -> list[str]:
+    """The topics of orders, deliveries and tickets, whose keys and partitions may be any."""
+    topics_ = [topic for family, topic in kafka.topics.items() if family != "clickstream"]
+    absent = [topic for topic in topics_ if topic not in cluster.partitions]
+    lines = [f"topic {topic} has {cluster.partitions[topic]} partitions" for topic in topics_ if topic not in absent]
+    return [*lines, f"there is no topic {', '.join(absent)} yet"] if absent else lines
+
+
 def _registry(kafka: KafkaSettings) -> Check:
-    """The registry's word on the schema of the clickstream, if there is a registry."""
+    """The registry's word on the schemas of all topics, if there is a registry."""
     if kafka.schema_registry_url is None:
         ids = ", ".join(f"{schema_id} {family} v{version}" for schema_id, (family, version) in local_registry().items())
         return Check("registry", WELL, (f"none is set: the schema ids are those that ship with Ebbtide ({ids})",))
     settings = {"url": kafka.schema_registry_url, "timeout": ANSWER_TIMEOUT_S, "max.retries": 0}
-    with closing(SchemaRegistryClient(settings)) as client:
-        return _subject(client, kafka)
-
-
-def _subject(client: SchemaRegistryClient, kafka: KafkaSettings) -> Check:
     try:
-        subject = f"{kafka.clickstream_topic}-value"
-        if subject not in client.get_subjects():
-            return Check("registry", NOTE, (f"{kafka.schema_registry_url} answers, and has no subject {subject} yet",))
-        latest = client.get_latest_version(subject)
-        assert latest.schema is not None
-        layouts.fitting(json.loads(latest.schema.schema_str or ""), "clickstream")
-    except layouts.NotFlat as error:
-        return Check("registry", WRONG, (f"version {latest.version} of subject {subject} cannot be read: {error}",))
+        with closing(SchemaRegistryClient(settings)) as client:
+            return _subjects(client, kafka)
     except (SchemaRegistryError, httpx2.HTTPError) as error:
         return Check("registry", WRONG, (f"{kafka.schema_registry_url}: {error}",))
-    return Check("registry", WELL, (f"{kafka.schema_registry_url} answers; subject {subject} is at version {latest.version}",))
+
+
+def _subjects(client: SchemaRegistryClient, kafka: KafkaSettings) -> Check:
+    """That of the clickstream must be there; of the others those that are must be fit to be read."""
+    url, there = kafka.schema_registry_url, client.get_subjects()
+    wrong, well = [], []
+    for family, topic in kafka.topics.items():
+        subject = f"{topic}-value"
+        if subject not in there:
+            continue
+        latest = client.get_latest_version(subject)
+        assert latest.schema is not None
+        try:
+            layouts.fitting(json.loads(latest.schema.schema_str or ""), family)
+        except layouts.NotFlat as error:
+            wrong.append(f"version {latest.version} of subject {subject} cannot be read: {error}")
+        else:
+            well.append(f"subject {subject} is at version {latest.version}")
+    if wrong:
+        return Check("registry", WRONG, tuple(wrong))
+    clicks = f"{kafka.clickstream_topic}-value"
+    if clicks not in there:
+        return Check("registry", NOTE, (f"{url} answers, and has no subject {clicks} yet", *well))
+    return Check("registry", WELL, (f"{url} answers; {'; '.join(well)}",))
 
 
 def _clickhouse(settings: ClickHouseSettings) -> Check:

@@ -23,7 +23,7 @@ from agents.dead_letter_topic import LetterBox, Posting
 from agents.dead_letters import dead_letters, with_bytes
 from agents.decoding import Decoding, as_records, places
 from agents.defective_batch import described
-from agents.hearing import Hearing, News
+from agents.hearing import Hearing
 from agents.held import Held, Progress
 from agents.manifests import Standing
 from agents.original_records import with_original_bytes
@@ -35,6 +35,7 @@ from agents.stages import Stage
 from agents.versions import VersionClock
 from pipeline.about import About, Source
 from pipeline.decode import Decoded, Records
+from pipeline.fold import Step
 from pipeline.frames import DEAD_LETTERS, HEARD, TABLES
 from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
@@ -251,30 +252,49 @@ class Folding:
         decoded = self._decoding.decoded(runs) if runs else None
         if decoded is not None:
             self._stage.watch(*places(runs), decoded.rejects)
-        events, news = self._nothing if decoded is None else decoded.events, None
-        if self._hearing is not None and decoded is not None:
-            news = self._hearing.news(decoded)
-            events, watermarks = news.events, news.watermarks
-            for partition, version in news.versions.items():
-                self._held[partition].clock.receive(version)
-        done = self._stage.fold.step(self._state, events, watermarks)
-        self._state = done.state
         for run in runs:
             held = self._held[run.tp.partition]
             held.position = run.last
             held.books = held.books.took(run.after, run.last, len(run))
             self._quiet.arrived(run.tp.partition)
             self._dirty.add(run.tp.partition)
+        read = _sizes(runs)
+        if self._hearing is None or decoded is None:
+            done = self._fold(self._nothing if decoded is None else decoded.events, watermarks)
+            rejected = [] if decoded is None else decoded.rejects.group_by("partition").len().rows()
+            self._count(read, done.fates, rejected, kept=self._keep)
+            self._refuse(runs, decoded, done.rejects)
+        else:
+            self._hear(self._hearing, decoded, read, watermarks)
+        self.progress.steps += 1
+
+    def _hear(self, hearing: Hearing, decoded: Decoded, read: Mapping[int, int], watermarks: pl.DataFrame) -> None:
+        """Fold what other stages pass on: first the rows, each with the time that had come before it, and then the time that has come after them."""
+        news = hearing.news(decoded)
+        for partition, n in read.items():
+            self._keep(partition, HEARD, n)
+            self._held[partition].clock.receive(news.versions[partition])
+        if news.events.height:
+            done = self._fold(news.events, watermarks)
+            self._count(dict.fromkeys(read, 0) | news.n_records, done.fates, (), kept=None)
+            hearing.count(done.fates)
+            for topic, family, refused in with_original_bytes(done.rejects, self._reader):
+                self._bury(topic, family, refused)
+        if not news.watermarks.equals(self.watermarks):
+            self._fold(self._nothing, news.watermarks)
+        self._refuse([], decoded, decoded.rejects.clear())
+
+    def _fold(self, events: pl.DataFrame, watermarks: pl.DataFrame) -> Step[Any]:
+        """Fold, and send what is said: to other stages with the watermark before it, which only then advances."""
+        done = self._stage.fold.step(self._state, events, watermarks)
+        self._state = done.state
         self._passing.rows(
             done.passed, lambda partition, table: self._about(partition, table=table, version=self._stamp(partition))
         )
         for partition, watermark_ms in zip(done.watermarks["partition"], in_ms(done.watermarks["watermark"]).tolist(), strict=True):
             self._held[partition].watermark_ms = watermark_ms
-        self._count(_sizes(runs), done.fates, None if decoded is None else decoded.rejects, news)
         self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
-        for topic, family, refused in self._refused(runs, decoded, done.rejects):
-            self._bury(topic, family, refused)
-        self.progress.steps += 1
+        return done
 
     def _tell_time(self, fresh: Collection[int], quiet: Mapping[int, timedelta]) -> None:
         """Tell those behind us how far time has come; what is caught up and has none is idle."""
@@ -286,41 +306,37 @@ class Folding:
             if is_idle or held.told_ms is not None or partition in fresh:
                 self._passing.tell(self._about(partition, is_idle=is_idle))
 
-    def _count(self, read: Mapping[int, int], fates: pl.DataFrame, rejects: pl.DataFrame | None, news: News | None) -> None:
-        """Add up fates, and hold the fold to account: read = applied + duplicate + rejected + too late. `read`: partition -> messages."""
-        every = fates.select("partition", "fate", "n").rows()
-        if news is not None and self._hearing is not None:
-            for partition, n in read.items():
-                self._keep(partition, HEARD, n)
-            read = dict.fromkeys(read, 0) | news.n_records
-            self._hearing.count(fates)
-        elif rejects is not None:
-            every += [(partition, "rejected", n) for partition, n in rejects.group_by("partition").len().rows()]
+    def _count(
+        self,
+        read: Mapping[int, int],
+        fates: pl.DataFrame,
+        rejected: Iterable[tuple[int, int]],
+        *,
+        kept: Callable[[int, str, int], None] | None,
+    ) -> None:
+        """Add up fates, and hold the fold to account: read = applied + duplicate + rejected + too late."""
+        every = [*fates.select("partition", "fate", "n").rows(), *((partition, "rejected", n) for partition, n in rejected)]
         counted = dict.fromkeys(read, 0)
         for partition, _, n in every:
             counted[partition] = counted.get(partition, 0) + n
         assert read == counted, f"stage {self._stage.name} read {read} records and accounts for {counted}"
         for partition, fate, n in [*every, *((at, "n_late", n) for at, n in fates.select("partition", "n_late").rows())]:
             self.progress.fates[partition, fate] = self.progress.fates.get((partition, fate), 0) + n
-            if news is None:
-                self._keep(partition, fate, n)
+            if kept is not None:
+                kept(partition, fate, n)
         self.progress.events += sum(read.values())
 
     def _keep(self, partition: int, fate: str, n: int) -> None:
         kept = self._held[partition].fates
         kept[fate] = kept.get(fate, 0) + n
 
-    def _refused(
-        self, runs: list[Run], decoded: Decoded | None, refused: pl.DataFrame
-    ) -> Iterator[tuple[str, str, dict[int, pl.DataFrame]]]:
-        """What could not be used: topic and family of the records, and them by partition of ours."""
-        its_own = [] if decoded is None else [decoded.rejects]
-        if self._hearing is None and len(refused):
-            its_own.append(with_bytes(refused, as_records(runs)))
-        if any(map(len, its_own)):
-            yield self._stage.topic, self._stage.fold.family, _by_partition(pl.concat(its_own))
-        if self._hearing is not None and len(refused):
-            yield from with_original_bytes(refused, self._reader)
+    def _refuse(self, runs: list[Run], decoded: Decoded | None, refused: pl.DataFrame) -> None:
+        """Bury what could not be decoded, and what the fold refused."""
+        rejects = [] if decoded is None else [decoded.rejects]
+        if len(refused):
+            rejects.append(with_bytes(refused, as_records(runs)))
+        if any(map(len, rejects)):
+            self._bury(self._stage.topic, self._stage.fold.family, _by_partition(pl.concat(rejects)))
 
     def _emit(self, tables: Mapping[str, Mapping[int, pl.DataFrame]]) -> None:
         for table, of_table in tables.items():

@@ -139,7 +139,7 @@ class Hearing:
             "watermark": pl.Int64,
         }
         verdicts = pl.DataFrame(told, schema=schema, orient="row").with_columns(pl.col("watermark").cast(TIME))
-        valid = events.join(verdicts, on=["partition", "offset"], how="inner", maintain_order="left")
+        valid = events.drop("watermark").join(verdicts, on=["partition", "offset"], how="inner", maintain_order="left")
         is_new = (pl.col("family") == LINK) | pl.col("is_forwarded") | (pl.col("origin_offset") > pl.col("came_to"))
         news = valid.filter(is_new.fill_null(value=True))
         self.n_again += valid.height - news.height

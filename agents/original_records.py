@@ -15,6 +15,8 @@ from pipeline.frames import REJECTS
 
 def with_original_bytes(refused: pl.DataFrame, reader: Reading) -> Iterator[tuple[str, str, dict[int, pl.DataFrame]]]:
     """Original topic and family, and for each partition of the stage's own topic its REJECTS, under the place where they lay."""
+    if refused.is_empty():
+        return
     for (topic, family), rows in refused.partition_by(["origin_topic", "family"], as_dict=True, maintain_order=True).items():
         found: dict[tuple[int, int], Record] = {}
         for (partition,), its_own in rows.partition_by("origin_partition", as_dict=True).items():

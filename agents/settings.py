@@ -51,7 +51,7 @@ class KafkaSettings(Section):
     clickstream_topic: str = topics.CLICKSTREAM
     """Topic of clickstream events."""
     orders_topic: str = topics.ORDERS
-    """Topic of order events; today only `ebbtide feed` writes to it."""
+    """Topic of order events, under any key and in any partition. `ebbtide feed` writes to it; the worker does not read it yet."""
     deliveries_topic: str = topics.DELIVERIES
     """Topic of delivery events; likewise."""
     tickets_topic: str = topics.TICKETS

@@ -100,6 +100,18 @@ def test_keys_where_they_belong_are_well(found, broker, store):
     assert "has 3 partitions" in said["broker"][1]
 
 
+def test_the_topics_of_the_other_families_are_told_and_need_not_be_there(found, broker):
+    clicks, orders = broker.create_topics("clicks", 1), broker.create_topics("orders", 3)
+    names = {"orders": orders, "deliveries": f"{broker.prefix}.d", "tickets": f"{broker.prefix}.t"}
+    settings = "".join(f'{name}_topic = "{topic}"\n' for name, topic in names.items())
+
+    verdict, lines = found(kafka(broker, clicks) + settings)["broker"]
+
+    assert verdict == WELL
+    assert f"topic {orders} has 3 partitions" in lines
+    assert f"there is no topic {names['deliveries']}, {names['tickets']} yet" in lines
+
+
 def test_keys_that_lie_elsewhere_are_not_the_visitor_or_missing_are_wrong(found, broker):
     topic = broker.create_topics("clicks", 2)
     visitor = b"v-1"
@@ -147,14 +159,22 @@ def test_a_registry_tells_whether_the_schema_under_the_topics_name_can_be_read(f
     url = apicurio.url
     nested = {"type": "record", "name": "x", "fields": [{"name": "event_id", "type": {"type": "array", "items": "string"}}]}
     with closing(SchemaRegistryClient({"url": url})) as client:
-        for subject, contract in (("checked-good-value", schema("clickstream")), ("checked-nested-value", nested)):
+        subjects = (
+            ("checked-good-value", schema("clickstream")),
+            ("checked-nested-value", nested),
+            ("checked-order-value", schema("order")),
+        )
+        for subject, contract in subjects:
             client.register_schema(subject, RegisteredSchema(json.dumps(contract), "AVRO"))
 
-    def verdict(topic):
-        text = f'[kafka]\nbootstrap = "{NOWHERE}"\nclickstream_topic = "{topic}"\nschema_registry_url = "{url}"\n'
+    def verdict(topic, orders="checked-no-orders"):
+        topics = f'clickstream_topic = "{topic}"\norders_topic = "{orders}"\n'
+        text = f'[kafka]\nbootstrap = "{NOWHERE}"\n{topics}schema_registry_url = "{url}"\n'
         return found(f'{text}[clickhouse]\ndsn = "clickhouse://{NOWHERE}"')["registry"]
 
     assert verdict("checked-good")[0] == WELL
     assert verdict("checked-none") == (NOTE, f"{url} answers, and has no subject checked-none-value yet")
+    assert verdict("checked-good", "checked-order")[1].count("is at version 1") == 2
+    assert verdict("checked-good", "checked-nested")[0] == WRONG
     assert verdict("checked-nested")[0] == WRONG
     assert "version 1 of subject checked-nested-value cannot be read" in verdict("checked-nested")[1]

@@ -147,6 +147,17 @@ def test_a_row_is_late_by_the_time_that_had_come_before_it():
     assert behind.folding.origins == {("orders", 0): {"applied": 3, "n_late": 1}}
 
 
+def test_the_fold_is_given_the_rows_first_and_the_time_after_them_alone():
+    """As with events: the watermarks that it is given are those before the batch."""
+    line, fold = Line().send("order", *orders(1, at="12:00")), CollectingFold()
+    line.intake().read()
+    read_all(line.fold(fold=fold))
+
+    (at,) = [batch["partition"][0] for batch, _ in fold.seen if batch.height]
+    told = [(batch.height > 0, given["watermark"][at]) for batch, given in fold.seen if batch.height or given["watermark"][at]]
+    assert told[:2] == [(True, None), (False, clock("12:00"))]
+
+
 def test_what_was_heard_is_part_of_a_checkpoint():
     line = Line(in_partitions=2).send("order", *orders(1, at="12:00")).send("order", *orders(2, at="10:00"), partition=1)
     intake = line.intake().read(0).read(1)
