@@ -21,7 +21,7 @@ from agents import topics
 from agents.key_check import QUIET, keys_of, reading
 from agents.mishaps import MISHAPS, advice
 from agents.partition_check import changed_topics
-from agents.registry import ConfluentRegistry, Writers, open_registry
+from agents.registry import ConfluentRegistry, Writers, open_registry, without_password
 from agents.settings import ClickHouseSettings, KafkaSettings, Settings
 from agents.settings_sources import healthy
 from agents.takeover import PARTITIONS_ADVICE
@@ -124,22 +124,21 @@ def _registry(kafka: KafkaSettings) -> Check:
         return Check("registry", WELL, (f"none is set: the schema ids are those that ship with Ebbtide ({ids})",))
     settings = {"url": kafka.schema_registry_url, "timeout": ANSWER_TIMEOUT_S, "max.retries": 0}
     with closing(SchemaRegistryClient(settings)) as client:
-        return _subject(client, kafka)
+        return _subject(client, f"{kafka.clickstream_topic}-value", without_password(kafka.schema_registry_url))
 
 
-def _subject(client: SchemaRegistryClient, kafka: KafkaSettings) -> Check:
+def _subject(client: SchemaRegistryClient, subject: str, url: str) -> Check:
     try:
-        subject = f"{kafka.clickstream_topic}-value"
         if subject not in client.get_subjects():
-            return Check("registry", NOTE, (f"{kafka.schema_registry_url} answers, and has no subject {subject} yet",))
+            return Check("registry", NOTE, (f"{url} answers, and has no subject {subject} yet",))
         latest = client.get_latest_version(subject)
         assert latest.schema is not None
         layouts.fitting(json.loads(latest.schema.schema_str or ""), "clickstream")
     except layouts.NotFlat as error:
         return Check("registry", WRONG, (f"version {latest.version} of subject {subject} cannot be read: {error}",))
     except (SchemaRegistryError, httpx2.HTTPError) as error:
-        return Check("registry", WRONG, (f"{kafka.schema_registry_url}: {error}",))
-    return Check("registry", WELL, (f"{kafka.schema_registry_url} answers; subject {subject} is at version {latest.version}",))
+        return Check("registry", WRONG, (f"{url}: {error}",))
+    return Check("registry", WELL, (f"{url} answers; subject {subject} is at version {latest.version}",))
 
 
 def _clickhouse(settings: ClickHouseSettings) -> Check:
