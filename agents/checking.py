@@ -5,7 +5,7 @@ Nothing is changed anywhere. What does not answer is waited for a few seconds, a
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from agents import topics
 from agents.key_check import QUIET, keys_of, reading
 from agents.mishaps import MISHAPS, advice
 from agents.partition_check import changed_topics
-from agents.registry import ConfluentRegistry, Writers, open_registry
+from agents.registry import ConfluentRegistry, Writers, open_registry, without_password
 from agents.settings import ClickHouseSettings, KafkaSettings, Settings
 from agents.settings_sources import healthy
 from agents.takeover import PARTITIONS_ADVICE
@@ -133,16 +133,16 @@ def _registry(kafka: KafkaSettings) -> Check:
     settings = {"url": kafka.schema_registry_url, "timeout": ANSWER_TIMEOUT_S, "max.retries": 0}
     try:
         with closing(SchemaRegistryClient(settings)) as client:
-            return _subjects(client, kafka)
+            return _subjects(client, kafka.topics, without_password(kafka.schema_registry_url))
     except (SchemaRegistryError, httpx2.HTTPError) as error:
-        return Check("registry", WRONG, (f"{kafka.schema_registry_url}: {error}",))
+        return Check("registry", WRONG, (f"{without_password(kafka.schema_registry_url)}: {error}",))
 
 
-def _subjects(client: SchemaRegistryClient, kafka: KafkaSettings) -> Check:
+def _subjects(client: SchemaRegistryClient, of: Mapping[str, str], url: str) -> Check:
     """That of the clickstream must be there; of the others those that are must be fit to be read."""
-    url, there = kafka.schema_registry_url, client.get_subjects()
+    there = client.get_subjects()
     wrong, well = [], []
-    for family, topic in kafka.topics.items():
+    for family, topic in of.items():
         subject = f"{topic}-value"
         if subject not in there:
             continue
@@ -156,7 +156,7 @@ def _subjects(client: SchemaRegistryClient, kafka: KafkaSettings) -> Check:
             well.append(f"subject {subject} is at version {latest.version}")
     if wrong:
         return Check("registry", WRONG, tuple(wrong))
-    clicks = f"{kafka.clickstream_topic}-value"
+    clicks = f"{of['clickstream']}-value"
     if clicks not in there:
         return Check("registry", NOTE, (f"{url} answers, and has no subject {clicks} yet", *well))
     return Check("registry", WELL, (f"{url} answers; {'; '.join(well)}",))

@@ -40,9 +40,9 @@ class _Commands(TyperGroup):
             terminal.warning("stopped")
             raise typer.Exit(INTERRUPTED) from stop
         except Exception as error:
-            from agents.mishaps import MISHAPS, advice
+            from agents.mishaps import advice, is_mishap
 
-            if not isinstance(error, MISHAPS):
+            if not is_mishap(error):
                 raise
             terminal.error(advice(error))
             raise typer.Exit(1) from error
@@ -205,17 +205,13 @@ def sql(
     settings: SettingsFile = None,
 ) -> None:
     """Look into the store, embedded or server; nothing can be changed."""
-    import polars as pl
-    import polars.selectors as cs
-
     from sinks.reader import Reader
 
     told = load(settings)
     with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
         found = reader.query(query)
     if as_json:
-        floats = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in found.select(cs.float()).columns]
-        terminal.say_json(found.with_columns(floats).to_dicts())  # JSON knows no infinity
+        terminal.say_json(found.to_dicts())
     else:
         terminal.print_frame(found)
         terminal.warning(f"{found.height:,} row{'s' if found.height != 1 else ''}")
@@ -345,6 +341,8 @@ def feed(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     start = None if starts is None else time_of(starts)
+    if speed is not None and (to != "kafka" or not speed > 0):
+        raise typer.BadParameter("--speed is above 0, and of a feed to the broker: files are written as fast as it goes")
     if to != "kafka" and events is None:
         raise typer.BadParameter("a folder needs --events")
     told = load(settings)

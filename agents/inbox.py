@@ -67,10 +67,12 @@ class Inbox:
         return taken
 
     def clear(self) -> None:
-        """Throw away everything; a rebalance has ended the hold as well."""
+        """Throw away everything, and end the hold: one of what came late may have met the new assignment."""
         self._runs.clear()
         self.size = self.events = 0
-        self.is_held = False
+        if self.is_held:
+            self.is_held = False
+            self._release()
 
     def partitions(self) -> Collection[TP]:
         """Of which partitions something waits."""

@@ -18,6 +18,10 @@ ASK_AGAIN_S = 0.25
 BATCH = 1_000
 
 
+class NoAnswer(TimeoutError):
+    """The broker was silent for too long, or did not show what it had said was there."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One message of a log."""
@@ -45,7 +49,7 @@ class LogReader:
     """
 
     def __init__(self, bootstrap: str, extra: Mapping[str, object], *, patience_s: float = 60.0) -> None:
-        """Make the client; a broker that is silent for longer than `patience_s` is a TimeoutError."""
+        """Make the client; a broker that is silent for longer than `patience_s` is NoAnswer."""
         self._patience_s = patience_s
         self._asking = threading.Lock()
         self._client = Client(
@@ -78,7 +82,7 @@ class LogReader:
                 return LogBounds(*answer)
             if time.monotonic() >= until:
                 message = f"no answer within {self._patience_s:.0f} s about the offsets of {topic}-{partition}"
-                raise TimeoutError(message)
+                raise NoAnswer(message)
             time.sleep(ASK_AGAIN_S)
 
     def end(self, topic: str, partition: int, known: int, patience_s: float = 5.0) -> int:
@@ -101,7 +105,7 @@ class LogReader:
     def read(self, topic: str, partition: int, first: int, last: int) -> Iterator[Record]:
         """Read all that is left of [first, last]. Waits until `last`, or what stands in its place, can be read. Others wait until it is all taken.
 
-        Raises: TimeoutError - nothing came for so long; KafkaException - the broker refuses
+        Raises: NoAnswer - nothing came for so long; KafkaException - the broker refuses
         """
         if first > last:
             return
@@ -131,7 +135,7 @@ class LogReader:
                     return
             if time.monotonic() - heard >= self._patience_s:
                 silence = f"{topic}-{partition}: offset {last} could not be read within {self._patience_s:.0f} s"
-                raise TimeoutError(silence)
+                raise NoAnswer(silence)
 
     def close(self) -> None:
         """Disconnect, unless somebody is reading and does not end: then the process's end does it."""

@@ -7,6 +7,7 @@ from confluent_kafka import KafkaException
 
 from agents.child_process import ProgramEnded
 from agents.embedded_broker import BrokerNotStarted
+from agents.log_reader import NoAnswer
 from agents.manifests import StateUnreadable
 from agents.mapping import MappingWrong
 from agents.mapping_engine import QueryFailed
@@ -38,6 +39,7 @@ MISHAPS = (
     PortTaken,
     ClickHouseError,
     KafkaException,
+    NoAnswer,
     TopicsUnfit,
     NotDelivered,
     RegistryUnavailable,
@@ -50,7 +52,12 @@ MISHAPS = (
     NoSuchProfile,
     NoSuchSession,
 )
-"""Errors whose message is for people. Whatever else is raised is a defect, and its traceback is shown."""
+"""Errors whose message is for people."""
+
+
+def is_mishap(error: BaseException) -> bool:
+    """Whether it is one of these, or a file or folder that the system does not let us have. All else is a defect, and its traceback is shown."""
+    return isinstance(error, MISHAPS) or (isinstance(error, OSError) and error.filename is not None)
 
 
 def advice(mishap: BaseException) -> str:
@@ -62,6 +69,8 @@ def advice(mishap: BaseException) -> str:
         return f"{f'ClickHouse does not answer ({refused[1]})' if refused else mishap}: {mishap.advice}"
     if isinstance(mishap, KafkaException):
         return f"Kafka: {mishap.args[-1] if isinstance(mishap.args[-1], str) else mishap.args[0].str()}"
+    if isinstance(mishap, OSError) and mishap.filename is not None:
+        return f"{mishap.filename}: {mishap.strerror}"
     if isinstance(mishap, SettingsWrong):
         return "\n".join(("the settings are wrong", *(f"  {problem}" for problem in mishap.problems)))
     return str(mishap)

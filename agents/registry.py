@@ -135,7 +135,7 @@ class ConfluentRegistry:
         """
         patience = {"timeout": ANSWER_TIMEOUT_S, "max.retries": 2, "retries.wait.ms": 200, "retries.max.wait.ms": 1_000}
         self._client = SchemaRegistryClient({**patience, **(settings or {}), "url": url})
-        self._url, self._clock = url.rpartition("@")[2], clock  # what is before an @ is a password
+        self._url, self._clock = without_password(url), clock
         self._subjects = {f"{topic}-value": family for family, topic in topics.items()}
         self._known: dict[int, tuple[str, Schema]] = {}
         self._unknown: dict[int, float] = {}
@@ -201,6 +201,11 @@ class ConfluentRegistry:
     def _unavailable(self, did: str, what: str, error: Exception) -> RegistryUnavailable:
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return RegistryUnavailable(f"Schema Registry {self._url} did not {did} {what}: {said}")
+
+
+def without_password(url: str) -> str:
+    """The address of a registry for people: what is before an @ is a password."""
+    return url.rpartition("@")[2]
 
 
 def open_registry(url: str | None, *, clickstream_topic: str = "clickstream", topics: Mapping[str, str] | None = None) -> Registry:

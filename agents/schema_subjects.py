@@ -16,7 +16,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from agents import topics
-from agents.registry import ANSWER_TIMEOUT_S, RegistryUnavailable
+from agents.registry import ANSWER_TIMEOUT_S, RegistryUnavailable, without_password
 from schemas.contracts import Schema, schema
 
 LEVEL = "BACKWARD"
@@ -58,7 +58,7 @@ class Contracts:
         """Connect to nothing yet. `names`: family -> subject. Raises: ValueError if the URL is none."""
         patience = {"timeout": ANSWER_TIMEOUT_S, "max.retries": 1, "retries.wait.ms": 200, "retries.max.wait.ms": 1_000}
         self._client = SchemaRegistryClient({**patience, "url": url})
-        self._url, self._names = url.rpartition("@")[2], dict(names)  # what is before an @ is a password
+        self._url, self._names = without_password(url), dict(names)
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,6 +6,7 @@ setting stands says `settings_sources`.
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,6 +24,14 @@ from sinks.addresses import address
 def _known_address(dsn: str) -> str:
     address(dsn)
     return dsn
+
+
+def _known_registry(url: str | None) -> str | None:
+    for each in [] if url is None else url.split(","):
+        parts = urlsplit(each.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("it is http://host:port or https://host:port")
+    return url
 
 
 def _known_listen(listen: str) -> str:
@@ -58,7 +67,9 @@ class KafkaSettings(Section):
     """Topic of ticket events; likewise."""
     librdkafka: dict[str, str] = Field(default_factory=dict, repr=False)
     """Settings of librdkafka as they are, for security: `"security.protocol" = "SASL_SSL"`."""
-    schema_registry_url: Annotated[str | None, Field(examples=["http://127.0.0.1:8081"])] = None
+    schema_registry_url: Annotated[
+        str | None, Field(examples=["http://127.0.0.1:8081"], repr=False), AfterValidator(_known_registry)
+    ] = None
     """Schema Registry; none: the schema ids that ship with Ebbtide."""
 
     @property

@@ -22,6 +22,8 @@ PREFIX = "EBBTIDE_"
 FILE_VARIABLE = "EBBTIDE_SETTINGS"
 """Names the file, where no option does."""
 NEST = "__"
+SECRET = ("clickhouse.dsn", "kafka.librdkafka", "kafka.schema_registry_url")
+"""Begins of keys whose values are not shown: a password may stand in them."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def overruled(said: dict[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
 def _problem(error: Any) -> Problem:
     key = ".".join(part for part in error["loc"] if isinstance(part, str))
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
-    is_shown = isinstance(error["input"], str | int | float | bool) and "dsn" not in key and "\n" not in error["msg"]
+    is_secret = key.startswith(SECRET)
+    is_shown = isinstance(error["input"], str | int | float | bool) and not is_secret and "\n" not in error["msg"]
     given = f", not {error['input']!r}" if is_shown else ""
     variable = _variable(key)
     where = f" (set by {variable})" if variable.upper() in {name.upper() for name in os.environ} else ""

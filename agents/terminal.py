@@ -1,6 +1,7 @@
 """What people read, on standard error, and what programs read, on standard output: one line of JSON and nothing else."""
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,8 +42,17 @@ def warning(message: str) -> None:
 
 def say_json(value: object) -> None:
     """One line on standard output, and nothing else there."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=plain, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, default=plain, allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def finite(value: Any) -> Any:
+    """The same with null for what is no number: JSON knows neither that nor infinity."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite(each) for name, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def plain(value: Any) -> Any:

@@ -263,7 +263,8 @@ class Writer:
                 batch.parts.popleft()
                 lane.taken = rows.take([0])
             self._went_through(lane)
-        lane.batch = None
+        with self._changed:  # who asks what waits has just seen it
+            lane.batch = None
         self._hand_back(lane.table, batch)
         self._settle(batch)
 

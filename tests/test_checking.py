@@ -45,7 +45,7 @@ def clickhouse(store):
 
 def test_everything_that_is_away_is_said_at_once(found):
     said = found(
-        f'[kafka]\nbootstrap = "{NOWHERE}"\nschema_registry_url = "http://{NOWHERE}"\n[clickhouse]\ndsn = "clickhouse://{NOWHERE}"'
+        f'[kafka]\nbootstrap = "{NOWHERE}"\nschema_registry_url = "http://me:hush@{NOWHERE}"\n[clickhouse]\ndsn = "clickhouse://{NOWHERE}"'
     )
 
     assert {name: verdict for name, (verdict, _) in said.items()} == {
@@ -57,6 +57,8 @@ def test_everything_that_is_away_is_said_at_once(found):
     }
     assert f"no answer from {NOWHERE}" in said["broker"][1]
     assert "ClickHouse does not answer (Connection refused)" in said["clickhouse"][1]
+    assert NOWHERE in said["registry"][1]
+    assert "hush" not in said["registry"][1]
 
 
 def test_what_is_set_right_is_looked_at_although_something_else_is_not(found, store):

@@ -149,6 +149,8 @@ def test_a_mapping_sees_no_file_that_was_not_named(ebbtide, data):
         ("sql", "SELECT 1", "--clickhouse", "mysql://x"),
         ("feed", "--to", "somewhere"),
         ("feed", "--from", "tomorrow"),
+        ("feed", "--speed", "0"),
+        ("feed", "--to", "somewhere", "--events", "10", "--speed", "2"),
         ("why",),
         ("signals", "try"),
         ("signals", "try", "x", "--profile", ","),
@@ -173,6 +175,8 @@ def test_a_wrong_command_line_is_exit_code_2(called, arguments):
         (("sql", "SELECT 1", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
         (("migrate", "--clickhouse", "clickhouse://127.0.0.1:1"), "ClickHouse does not answer (Connection refused)"),
         (("sql", "SELECT 1", "--settings", "none.toml"), "none.toml cannot be read"),
+        (("feed", "--to", "somewhere", "--events", "10", "--truth", "none/truth"), "none/truth: No such file or directory"),
+        (("up", "--data-dir", "/dev/null"), "/dev/null: File exists"),
     ],
 )
 def test_what_is_wrong_with_the_world_is_one_message_and_exit_code_1(called, arguments, told):
@@ -252,9 +256,11 @@ def test_sql_changes_nothing(replayed):
 
 
 def test_sql_says_what_json_does_not_know_as_null(replayed):
-    found = the_json(replayed[1]("sql", "SELECT nan AS a, inf AS b, 1.5 AS c, toDateTime64('2026-03-01', 3, 'UTC') AS d", "--json"))
+    found = the_json(
+        replayed[1]("sql", "SELECT nan AS a, [inf, 2] AS b, 1.5 AS c, toDateTime64('2026-03-01', 3, 'UTC') AS d", "--json")
+    )
 
-    assert found == [{"a": None, "b": None, "c": 1.5, "d": "2026-03-01T00:00:00Z"}]
+    assert found == [{"a": None, "b": [None, 2.0], "c": 1.5, "d": "2026-03-01T00:00:00Z"}]
 
 
 def test_migrations_are_shown_and_applied(ebbtide):

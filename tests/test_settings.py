@@ -240,10 +240,35 @@ def test_a_goal_that_is_no_step_is_an_error(file):
 
 
 def test_nothing_secret_is_printed(file):
-    settings = load(file('[clickhouse]\ndsn = "clickhouse://me:hush@h:1"\n[kafka.librdkafka]\n"sasl.password" = "hush"'))
+    settings = load(
+        file(
+            '[clickhouse]\ndsn = "clickhouse://me:hush@h:1"\n[kafka]\nschema_registry_url = "http://me:hush@h:1"\n[kafka.librdkafka]\n"sasl.password" = "hush"'
+        )
+    )
 
     assert "hush" not in repr(settings)
     assert "hush" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[clickhouse]\ndsn = "mysql://me:31337@h:1"',
+        '[kafka]\nschema_registry_url = "me:31337@registry:8081"',
+        '[kafka.librdkafka]\n"sasl.password" = 31337',
+    ],
+)
+def test_nothing_secret_is_in_what_is_said_of_a_mistake(file, text):
+    (problem,) = wrong(file(text))
+
+    assert "31337" not in problem
+
+
+def test_the_address_of_a_registry_has_a_scheme(file):
+    (problem,) = wrong(file('[kafka]\nschema_registry_url = "registry:8081"'))
+
+    assert problem == "kafka.schema_registry_url: it is http://host:port or https://host:port"
+    assert load(file('[kafka]\nschema_registry_url = "http://a:8081,https://b"')).kafka.schema_registry_url
 
 
 def test_nothing_changes_afterwards():

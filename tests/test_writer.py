@@ -197,6 +197,34 @@ def test_putting_never_waits_and_says_when_it_is_enough(desk):
     assert at.writer.waiting_bytes == 0
 
 
+def test_a_batch_does_not_vanish_while_somebody_asks_what_waits(desk):
+    """A scrape comes when it comes, also when a batch has just been written."""
+    gate = threading.Event()
+
+    class Gated(MemorySink):
+        def write(self, table, rows, *, token):
+            gate.wait(PATIENCE_S)
+            super().write(table, rows, token=token)
+
+    asked = desk(Gated)
+    asked.put("sessions", sessions(1), 1)
+    until = time.monotonic() + PATIENCE_S
+    lane = asked.writer._lanes["sessions"]
+    while lane.batch is None:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+    with asked.writer._changed:  # as `waiting` does
+        gate.set()
+        while lane.taken is None:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        time.sleep(0.1)
+        assert lane.batch is not None
+
+    asked.wait(1)
+
+
 def test_rows_that_are_refused_are_found_handed_back_and_the_others_written(desk):
     sink = MemorySink(refuses=lambda row: row["session_id"] in {"13", "14", "77"})
     at = desk(lambda: sink, batching=Batching(rows=100, size=1 << 20, age_s=60.0))  # one batch, however slow the machine
