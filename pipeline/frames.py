@@ -3,79 +3,40 @@
 Tables of ClickHouse are frames as well: `TABLES` says which columns a fold hands over; the shell adds `version`, the sink `written_at`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-
 import polars as pl
 
-TIME = pl.Datetime("ms", "UTC")
-"""Event time, UTC, milliseconds."""
+from pipeline.commerce_tables import CASES, DELIVERIES
+from pipeline.table import DELETED as _DELETED
+from pipeline.table import SITE as _SITE
+from pipeline.table import STRINGS, TIME, Column, Dtype, Table, schema
+from pipeline.table import WHO as _WHO
+from pipeline.table import columns as _columns
 
-STRINGS = pl.List(pl.String)
+__all__ = [
+    "CASES",
+    "DEAD_LETTERS",
+    "DELIVERIES",
+    "EVENTS",
+    "FATES",
+    "FATE_NAMES",
+    "IDENTITIES",
+    "OUTCOMES",
+    "REFUSED",
+    "REJECTS",
+    "ROLLUPS",
+    "SESSIONS",
+    "SIGNALS",
+    "STEPS",
+    "STRINGS",
+    "TABLES",
+    "TIME",
+    "WATERMARKS",
+    "Column",
+    "Dtype",
+    "Table",
+    "schema",
+]
 
-Dtype = pl.DataType | type[pl.DataType]
-
-
-def schema(columns: Mapping[str, Dtype]) -> pl.Schema:
-    """Columns of a frame, in order."""
-    return pl.Schema(columns)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: what stands in it, and in which unit."""
-
-    name: str
-    dtype: Dtype
-    meaning: str
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of ClickHouse, as the folds fill it."""
-
-    name: str
-    key: tuple[str, ...]
-    """The id of a row, `site` first: the sorting key."""
-    columns: tuple[Column, ...]
-    meaning: str = ""
-
-    @property
-    def schema(self) -> pl.Schema:
-        """Column name -> dtype, in order."""
-        return schema({column.name: column.dtype for column in self.columns})
-
-    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame with exactly this table's columns and `partition`: absent strings '', absent lists empty, `is_deleted` 0.
-
-        Raises:  AssertionError if the frame has a column that the table does not know.
-        """
-        unknown = set(frame.columns) - set(self.schema) - {"partition"}
-        assert not unknown, f"table {self.name} has no column {sorted(unknown)}"
-        columns = []
-        for name, dtype in self.schema.items():
-            column = pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
-            columns.append(column.fill_null(pl.lit(_EMPTY[dtype], dtype=dtype)) if dtype in _EMPTY else column)
-        if "partition" not in self.schema:
-            columns.append(pl.col("partition").cast(pl.Int32))
-        return frame.select(columns)
-
-
-_EMPTY: dict[object, object] = {pl.String: "", STRINGS: [], pl.UInt8: 0, pl.UInt32: 0}
-
-
-def _columns(rows: Iterable[tuple[str, object, str, str]]) -> tuple[Column, ...]:
-    return tuple(Column(name, dtype, meaning, unit) for name, dtype, meaning, unit in rows)  # type: ignore[arg-type]  # rows are literals below
-
-
-_SITE = ("site", pl.String, "shop, brand or market", "")
-_DELETED = ("is_deleted", pl.UInt8, "1: this row was retracted; the _now view hides it", "0 or 1")
-_WHO = (
-    ("visitor_id", pl.String, "browser or device, before login", ""),
-    ("customer_id", pl.String, "known person", ""),
-    ("account_id", pl.String, "company of a B2B customer", ""),
-)
 _CONTEXT = (
     ("device", pl.String, "desktop, mobile, tablet, app, other", ""),
     ("browser", pl.String, "browser", ""),
@@ -331,7 +292,8 @@ EVENTS = Table(
 )
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, ROLLUPS, DEAD_LETTERS, EVENTS)
+    table.name: table
+    for table in (SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, ROLLUPS, DEAD_LETTERS, EVENTS, CASES, DELIVERIES)
 }
 
 WATERMARKS = schema({"partition": pl.Int32, "watermark": TIME})

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline import frames, rollups, session_rows
+from pipeline.changed_rows import changed_rows
 from pipeline.rollups import Rollups
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told, rows_or_none
@@ -46,7 +47,7 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
             session_rows.steps(new.steps.filter(pl.Series(sent[new.steps["group"].to_numpy()])), new, rules),
             _lost_steps(old, new, was, is_gone, rules),
         ),
-        **{name: _changes(facts_then[name], facts_now[name], name) for name in facts_now},
+        **{name: changed_rows(facts_then[name], facts_now[name], frames.TABLES[name].key) for name in facts_now},
         "rollups": rollups.rows(changed, rules, source),
     }
     return Said(tables, sent, moved)
@@ -114,19 +115,6 @@ def _upserts(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(
         [
             rows.with_columns(pl.lit(0, dtype=pl.UInt8).alias("is_deleted")),
-            gone.with_columns(pl.lit(1, dtype=pl.UInt8).alias("is_deleted")),
-        ]
-    )
-
-
-def _changes(old: pl.DataFrame, new: pl.DataFrame, table: str) -> pl.DataFrame:
-    """Rows that were not there before in every column, and those that are there no more, as deleted."""
-    key = list(frames.TABLES[table].key)
-    changed = new.join(old, on=new.columns, how="anti", nulls_equal=True)
-    gone = old.join(new, on=key, how="anti", nulls_equal=True)
-    return pl.concat(
-        [
-            changed.with_columns(pl.lit(0, dtype=pl.UInt8).alias("is_deleted")),
             gone.with_columns(pl.lit(1, dtype=pl.UInt8).alias("is_deleted")),
         ]
     )

@@ -4,7 +4,6 @@ Frames:  event_schema("clickstream") + POSITION -> Judged
 Cases:   further behind the watermark than the horizon -> too late, never applied | seen before -> duplicate | behind the watermark -> applied, and counted as late
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.event_ids import EventIds, apart
-from pipeline.frames import FATES, REFUSED
+from pipeline.fates import judged_by
 from pipeline.hashing import Hashes, also64, also128, hash64, hash128
 from pipeline.ordering import ties
-from pipeline.rejects import Reason
 from pipeline.session_parts import LASTS, ORIGIN, PARTS, by_customer, clusters
 from pipeline.session_rules import SessionRules
-from pipeline.watermark import UNREAD, Millis, advanced, in_ms, milliseconds
+from pipeline.watermark import Millis, advanced, milliseconds
 
 
 @dataclass(frozen=True)
@@ -41,36 +39,11 @@ class Judged:
 def judged(batch: pl.DataFrame, watermarks: pl.DataFrame, ids: EventIds, rules: SessionRules) -> Judged:
     """Say of every record whether it is applied."""
     before_ms, after = advanced(batch, watermarks, rules.allowed_lateness)
-    event_ms = in_ms(batch["event_at"])
-    horizon_ms = milliseconds(rules.dedup_horizon)
-    is_read = before_ms != UNREAD
-    too_late = is_read & (event_ms < np.where(is_read, before_ms, 0) - horizon_ms)
-    partition = batch["partition"].to_numpy()
     key, low = hash128(batch["event_id"])
-    site_key, site_low = also128((key, low), batch["site"])
-    in_time = np.flatnonzero(~too_late)
-    forgotten_ms = np.where(is_read, before_ms, UNREAD + horizon_ms) - horizon_ms
-    fresh = ids.fresh(partition[in_time], site_key[in_time], site_low[in_time], event_ms[in_time], forgotten_ms[in_time])
-    chosen = in_time[fresh]
-    kept = ids.put(partition[chosen], site_key[chosen], site_low[chosen], event_ms[chosen], forgotten(after, horizon_ms))
-    fate = np.full(len(batch), 1)
-    fate[too_late] = 2
-    fate[chosen] = 0
-    applied = _keyed(batch if len(chosen) == len(batch) else batch[chosen], event_ms[chosen], key[chosen], low[chosen])
-    refused = np.flatnonzero(too_late)
-    return Judged(
-        applied,
-        kept,
-        _refused(batch[refused], before_ms[refused]),
-        _fates(partition, fate, is_read & (event_ms < before_ms)),
-        after,
-    )
-
-
-def forgotten(watermarks: pl.DataFrame, horizon_ms: int) -> dict[int, int]:
-    """Partition -> ms before which an event is too late."""
-    known = zip(watermarks["partition"].to_list(), in_ms(watermarks["watermark"]).tolist(), strict=True)
-    return {partition: ms - horizon_ms for partition, ms in known if ms != UNREAD}
+    found = judged_by(batch, before_ms, after, ids, also128((key, low), batch["site"]), horizon=rules.dedup_horizon)
+    chosen = found.chosen
+    applied = _keyed(batch if len(chosen) == len(batch) else batch[chosen], found.event_ms[chosen], key[chosen], low[chosen])
+    return Judged(applied, found.ids, found.rejects, found.fates, after)
 
 
 def visitor_keys(partition: NDArray[np.int32], site: pl.Series, visitor_id: pl.Series) -> Hashes:
@@ -133,24 +106,3 @@ _NEEDED = frozenset(
     )
 )
 """Columns of an event that make a session; what signals read is looked up for the events that count for some."""
-
-
-def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:
-    behind_s = (before_ms - in_ms(events["event_at"])) // 1_000
-    detail = pl.concat_str(pl.lit("event_at lies "), pl.Series(behind_s).cast(pl.String), pl.lit(" s behind the watermark"))
-    return events.select("partition", "offset", pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail")).cast(REFUSED)
-
-
-_FATES = ("applied", "duplicate", "too_late")
-
-
-def _fates(partition: NDArray[np.int32], fate: NDArray[np.int64], late: NDArray[np.bool_]) -> pl.DataFrame:
-    counted: Mapping[str, object] = {"partition": partition, "fate": fate, "late": late & (fate == 0)}
-    return (
-        pl.DataFrame(counted)
-        .group_by("partition", "fate", maintain_order=True)
-        .agg(pl.len().alias("n"), pl.col("late").sum().alias("n_late"))
-        .with_columns(pl.col("fate").replace_strict(dict(enumerate(_FATES)), return_dtype=pl.String))
-        .select(FATES.names())
-        .cast(FATES)
-    )

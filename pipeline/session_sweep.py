@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.session_events import forgotten
+from pipeline.fates import forgotten
 from pipeline.session_memory import put_back, taken
 from pipeline.session_parts import Remembered
 from pipeline.session_rules import SessionRules

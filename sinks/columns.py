@@ -19,6 +19,8 @@ LOW_CARDINALITY = frozenset(
         "app_version",
         "browser",
         "campaign",
+        "carrier",
+        "case_type",
         "cause",
         "cluster_id",
         "country",
@@ -30,9 +32,11 @@ LOW_CARDINALITY = frozenset(
         "furthest_step",
         "instance",
         "journey",
+        "linked_by",
         "measure",
         "os",
         "owner",
+        "payment_method",
         "reason",
         "rule",
         "signal",
@@ -53,6 +57,7 @@ ALWAYS_THERE = {
     "outcomes": {"began_at", "due_at"},
     "rollups": {"n"},
     "events": {"event_at"},
+    "cases": {"opened_at"},
 }
 """Table -> times and numbers that no row lacks, beside those of its key."""
 

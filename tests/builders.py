@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.commerce import COMMERCE
 from pipeline.events import POSITION, event_schema
 from pipeline.frames import WATERMARKS
 
@@ -29,8 +30,8 @@ _PAGES = {
 }
 
 
-MARKS = frozenset({"cut_before", "quiet_before"})
-"""What a record of a log may say beside its event: how it comes to a fold."""
+MARKS = frozenset({"cut_before", "quiet_before", "story"})
+"""What a record of a log may say beside its event: how it comes to a fold, and which story it is of."""
 
 
 def clock(at: str) -> datetime:
@@ -100,8 +101,8 @@ def records(events: Iterable[Event]) -> list[Event]:
 
 
 def frame(events: Iterable[Event], family: str = "clickstream") -> pl.DataFrame:
-    """What decode would hand over. Frames: -> event_schema(family) and POSITION"""
-    schema = pl.Schema({**event_schema(family), **POSITION})
+    """What decode would hand over; of `commerce`, the events of orders and deliveries together. Frames: -> event_schema(family) or COMMERCE, and POSITION"""
+    schema = pl.Schema({**(COMMERCE if family == "commerce" else event_schema(family)), **POSITION})
     rows = records(events)
     unknown = {name for row in rows for name in row} - set(schema) - MARKS
     assert not unknown, f"{family} has no field {sorted(unknown)}"

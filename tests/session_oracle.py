@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -34,10 +34,20 @@ class Verdict:
     is_late: bool
 
 
-def verdicts(log: Iterable[Row], rules: SessionRules) -> tuple[list[Verdict], Watermarks]:
+class Times(Protocol):
+    """What every fold's rules say of time."""
+
+    @property
+    def dedup_horizon(self) -> timedelta: ...
+
+    @property
+    def allowed_lateness(self) -> timedelta: ...
+
+
+def verdicts(log: Iterable[Row], rules: Times) -> tuple[list[Verdict], Watermarks]:
     """The fate of every record in order, and how far each partition has come after the last."""
     watermarks: dict[int, datetime | None] = {}
-    applied_at: dict[tuple[int, str, str], datetime] = {}
+    applied_at: dict[tuple[object, ...], datetime] = {}
     judged = []
     for record in log:
         partition, event_at = record["partition"], record["event_at"]
@@ -45,7 +55,7 @@ def verdicts(log: Iterable[Row], rules: SessionRules) -> tuple[list[Verdict], Wa
         if before is not None:
             before += record.get("quiet_before", timedelta(0))
         horizon = None if before is None else before - rules.dedup_horizon
-        key = (partition, record["site"], record["event_id"])
+        key = (partition, record.get("family"), record["site"], record["event_id"])
         is_known = key in applied_at and (horizon is None or applied_at[key] >= horizon)
         if horizon is not None and event_at < horizon:
             fate = TOO_LATE
@@ -60,7 +70,7 @@ def verdicts(log: Iterable[Row], rules: SessionRules) -> tuple[list[Verdict], Wa
     return judged, watermarks
 
 
-def fates(log: Iterable[Row], rules: SessionRules) -> dict[tuple[int, str], tuple[int, int]]:
+def fates(log: Iterable[Row], rules: Times) -> dict[tuple[int, str], tuple[int, int]]:
     """(partition, fate) -> how many records, and how many of these were late."""
     counted: Counter[tuple[int, str]] = Counter()
     late: Counter[tuple[int, str]] = Counter()

@@ -253,10 +253,15 @@ def fewest(log: list[Event], broken: Callable[[list[Event]], list[str]]) -> list
     def fails(some: list[Event]) -> bool:
         return any(line.startswith(kind) for line in broken(some))
 
-    ids = list(dict.fromkeys((record["site"], record["visitor_id"]) for record in log))
-    shown = _least(ids, lambda few: fails([record for record in log if (record["site"], record["visitor_id"]) in few]))
-    few = _least([record for record in log if (record["site"], record["visitor_id"]) in shown], fails)
+    ids = list(dict.fromkeys(map(_whose, log)))
+    shown = _least(ids, lambda few: fails([record for record in log if _whose(record) in few]))
+    few = _least([record for record in log if _whose(record) in shown], fails)
     return [f"{len(found)} lines of {len(log)} records; of {len(few)}:", *map(spelt, few), *broken(few)]
+
+
+def _whose(record: Event) -> tuple[str, str]:
+    """Whose story a record is of."""
+    return record["site"], record.get("story") or record["visitor_id"]
 
 
 def _least(items: list[T], fails: Callable[[list[T]], bool]) -> list[T]:
@@ -276,7 +281,7 @@ def _least(items: list[T], fails: Callable[[list[T]], bool]) -> list[T]:
 
 def spelt(record: Event) -> str:
     """A record in one line."""
-    hidden = {"event_at", "record_at", "partition", "offset", "event_type", "site", "visitor_id"}
+    hidden = {"event_at", "record_at", "partition", "offset", "event_type", "site", "visitor_id", "story"}
     said = " ".join(f"{name}={value}" for name, value in record.items() if name not in hidden)
     at, behind = record["event_at"], record["record_at"] - record["event_at"]
-    return f"{at:%d %H:%M:%S.%f} after {behind / SECOND:.3f} s, {record['partition']} {record['site']} {record['visitor_id']} {record['event_type']} {said}"
+    return f"{at:%d %H:%M:%S.%f} after {behind / SECOND:.3f} s, {record['partition']} {' '.join(_whose(record))} {record['event_type']} {said}"

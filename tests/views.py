@@ -21,6 +21,10 @@ ALWAYS_FRESH = {"sessions": ("status", "journey", "steps", "furthest_step", "cus
 class Fold(Protocol):
     """A fold as the shell sees it."""
 
+    @property
+    def family(self) -> str:
+        """What it reads."""
+
     def empty(self) -> Any:
         """The state before anything was read."""
 
@@ -48,10 +52,10 @@ def told(
     for batch in batches(log):
         if "quiet_before" in batch[0]:
             reached = elapsed(reached, {batch[0]["partition"]: batch[0]["quiet_before"]})
-        steps.append(fold.step(state, frame(batch), reached))
+        steps.append(fold.step(state, frame(batch, fold.family), reached))
         state, reached = between(steps[-1].state), steps[-1].watermarks
     if until is not None:
-        steps.append(fold.step(state, frame([]), watermarks(dict.fromkeys(partitions, until))))
+        steps.append(fold.step(state, frame([], fold.family), watermarks(dict.fromkeys(partitions, until))))
     return steps
 
 

@@ -24,6 +24,11 @@ def contracts_hold(folder):
         ("pipeline/frames.py", "import faust", "The core has no hands"),
         ("pipeline/simulator/draws.py", "import pipeline.sessions", "The simulator does not know what is looked for"),
         ("pipeline/signals/slow_page.py", "import pipeline.signals.rage_click", "Signals do not know each other"),
+        (
+            "pipeline/expectations/refund_after_return.py",
+            "import pipeline.expectations.quote_after_request",
+            "Expectations do not know each other",
+        ),
     ],
 )
 def test_a_planted_import_is_found(tmp_path, module, line, broken):

@@ -1,0 +1,144 @@
+"""All there is to say of some cases at a time: rows of every table, and when something about them changes by itself.
+
+The same function looks at what was remembered before a step and after it; what differs is what the step has to say.
+
+Frames:  CaseLog, SEEN -> Told
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pipeline import case_rows, lapse_rows
+from pipeline.case_journeys import OWNERS, reached
+from pipeline.case_log import CaseLog
+from pipeline.case_signals import JOURNEY_OF, fired
+from pipeline.frames import TABLES, TIME
+from pipeline.friction import friction_score
+from pipeline.fulfilment_rules import FulfilmentRules
+from pipeline.groups import NEVER, Groups, Millis
+from pipeline.hashing import also128, hash128, hexed
+from pipeline.waits import kept_until, waits
+
+TOLD = ("cases", "deliveries", "steps", "signals", "outcomes")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What there is to say of some cases."""
+
+    tables: dict[str, pl.DataFrame]
+    """Table of TOLD -> its rows, as frames.TABLES has them, and `partition`."""
+    next_ms: Millis
+    """Of each case in the order of its log the first time at or after now beyond which it changes by itself; NEVER: it does not."""
+    is_open: pl.Series
+
+
+def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
+    """Say everything. Frames: SEEN of the partitions."""
+    who = case_rows.people(log)
+    steps = reached(log)
+    found = fired(log, rules.signals)
+    found = found.with_columns(_signal_ids(log, found))
+    waiting = waits(log, rules)
+    over = lapse_rows.lapsed(log, waiting, seen, rules)
+    n_signals = Groups(found["case"].to_numpy(), log.n).count(np.ones(found.height, dtype=bool))
+    document = case_rows.cases(log, who, steps, n_signals, rules)
+    tables = {
+        "cases": document,
+        "deliveries": case_rows.deliveries(log, who, rules),
+        "steps": _steps(who, steps, found),
+        "signals": _signals(log, who, found),
+        "outcomes": lapse_rows.outcomes(log, who, over, found, rules),
+    }
+    is_open = pl.Series(np.zeros(log.n, dtype=bool)).scatter(
+        np.flatnonzero(case_rows.is_document(log)), (document["status"] == "open")
+    )
+    conformed = {name: TABLES[name].conform(rows).drop("is_deleted") for name, rows in tables.items()}
+    return Told(conformed, _next(log, waiting, rules), is_open)
+
+
+def _next(log: CaseLog, waiting: pl.DataFrame, rules: FulfilmentRules) -> Millis:
+    """The first time at or after now beyond which each case changes by itself."""
+    every = np.arange(log.n)
+    case = waiting["case"].to_numpy()
+    orphan, given_up_ms = case_rows.unlinked_ms(log, rules)
+    following = np.full(log.n, NEVER, dtype=np.int64)
+    for whose, ms in (
+        (case, waiting["lapsed_ms"].to_numpy()),
+        (case, waiting["silent_ms"].to_numpy()),
+        (every, kept_until(log, rules, every, case_rows.promised_ms(log))),
+        (orphan, given_up_ms),
+    ):
+        is_ahead = ms >= log.now_ms[whose]
+        np.minimum.at(following, whose[is_ahead], ms[is_ahead])
+    return following
+
+
+def _signal_ids(log: CaseLog, found: pl.DataFrame) -> pl.Series:
+    rows = found["row"]
+    site = log.known["site"].gather(found["case"])
+    key = pl.select(pl.coalesce(log.known["order_id"].gather(found["case"]), log.events["delivery_id"].gather(rows))).to_series()
+    event = hexed(*(log.events[name].gather(rows).to_numpy() for name in ("event_key", "event_low")))
+    if found.is_empty():
+        return pl.Series("signal_id", [], pl.String)
+    return hexed(*also128(hash128(site, found["signal"], key), event)).alias("signal_id")
+
+
+def _steps(who: pl.DataFrame, steps: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    met = (
+        found.select("case", "weight", *_placed())
+        .group_by("case", "journey", "step")
+        .agg(pl.len().cast(pl.UInt32).alias("n_signals"), pl.col("weight").sum().alias("points"))
+    )
+    of_case = who[steps["case"]].select("partition", "site", "order_id", "visitor_id", "customer_id", "account_id", "session_id")
+    rows = steps.hstack(of_case).join(met, on=["case", "journey", "step"], how="left")
+    return rows.filter(pl.col("order_id").is_not_null()).select(
+        "partition",
+        "site",
+        pl.lit("case").alias("instance"),
+        pl.col("order_id").alias("instance_id"),
+        "journey",
+        "step",
+        "step_index",
+        pl.col("is_commit").cast(pl.UInt8),
+        pl.col("is_goal").cast(pl.UInt8),
+        "owner",
+        pl.col("first_ms").cast(TIME).alias("first_at"),
+        pl.col("last_ms").cast(TIME).alias("last_at"),
+        "n_events",
+        pl.lit(0, dtype=pl.Int64).alias("engaged_ms"),
+        pl.col("n_signals").fill_null(0),
+        friction_score(pl.col("points").fill_null(0.0)).alias("friction_score"),
+        "session_id",
+        "visitor_id",
+        "customer_id",
+        "account_id",
+    )
+
+
+def _placed() -> tuple[pl.Expr, pl.Expr]:
+    journey, step = ({name: place[which] for name, place in JOURNEY_OF.items()} for which in (0, 1))
+    return (
+        pl.col("signal").replace_strict(journey, return_dtype=pl.String).alias("journey"),
+        pl.col("signal").replace_strict(step, return_dtype=pl.String).alias("step"),
+    )
+
+
+def _signals(log: CaseLog, who: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    of_case = who[found["case"]].select(
+        "partition", "site", "order_id", "visitor_id", "customer_id", "account_id", "session_id", "country"
+    )
+    owners = {name: OWNERS[place] for name, place in JOURNEY_OF.items()}
+    return found.select(
+        "signal",
+        "signal_id",
+        pl.Series("fired_at", log.ms[found["row"].to_numpy()], pl.Int64).cast(TIME),
+        *_placed(),
+        pl.col("signal").replace_strict(owners, return_dtype=pl.String).alias("owner"),
+        "value",
+        "weight",
+        pl.lit("default").alias("rule"),
+        "detail",
+    ).hstack(of_case)

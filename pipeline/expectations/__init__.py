@@ -1,0 +1,28 @@
+"""What should happen: one file an expectation, and here all of those of a commerce document.
+
+An expectation is its file, `pipeline/expectations/{name}.py` with `{NAME} = Expectation(...)`, and its line in `NAMES`.
+"""
+
+from importlib import import_module
+
+from pipeline.expectation import Expectation
+
+NAMES = (
+    "retry_after_payment_failure",
+    "confirmation_after_payment",
+    "shipping_after_confirmation",
+    "first_scan_after_shipping",
+    "next_scan_after_scan",
+    "delivered_by_promise",
+    "notice_of_moved_date",
+    "refund_after_return",
+    "quote_after_request",
+    "answer_after_quote",
+    "bulk_price_after_request",
+    "decision_after_approval_request",
+    "next_onboarding_step",
+    "completion_after_step_started",
+)
+"""Every expectation by its file, in the order of the journeys."""
+
+EXPECTATIONS: tuple[Expectation, ...] = tuple(getattr(import_module(f"{__name__}.{name}"), name.upper()) for name in NAMES)

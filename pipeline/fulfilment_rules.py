@@ -1,0 +1,52 @@
+"""What the fold by order is told: times, expectations, calendars."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from pipeline.calendars import Calendars
+from pipeline.case_signals import CaseRule
+from pipeline.expectation import Expectation
+from pipeline.expectations import EXPECTATIONS
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class FulfilmentRules:
+    """All settings of the fold; every span is of event time."""
+
+    dedup_horizon: timedelta = 30 * DAY
+    """How far behind the watermark an event is still applied, and how long its id is kept."""
+    allowed_lateness: timedelta = timedelta(minutes=10)
+    """How far the watermark stays behind the latest event, where nobody tells it."""
+    retention: timedelta = 120 * DAY
+    """How long a case is remembered after its last event and its last verdict; an event that comes later begins it anew."""
+    link_horizon: timedelta = 7 * DAY
+    """How long a parcel waits for its order; then it is `unlinked`. An order that comes later is still taken."""
+    seen_within: timedelta = 30 * DAY
+    """A wait that is `auto` lapses if what is awaited was seen for the site so long before its due time; whole days."""
+    promise_by: Literal["time", "day"] = "time"
+    """Whether a promise holds until its time, or until the end of that day where the site is."""
+    calendars: Calendars = field(default_factory=Calendars)
+    expectations: tuple[Expectation, ...] = EXPECTATIONS
+    signals: CaseRule = field(default_factory=CaseRule)
+    store_events: bool = False
+    """Whether every applied event becomes a row of `events`."""
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError on a span that is not positive, or names that stand twice."""
+        for name in ("dedup_horizon", "retention", "link_horizon", "seen_within"):
+            if getattr(self, name) < timedelta(milliseconds=1):
+                message = f"{name} must be longer than nothing, not {getattr(self, name)}"
+                raise ValueError(message)
+        if self.allowed_lateness < timedelta(0):
+            message = f"allowed_lateness must not be negative, not {self.allowed_lateness}"
+            raise ValueError(message)
+        if self.seen_within < DAY or self.seen_within % DAY:
+            message = f"seen_within is whole days, not {self.seen_within}"
+            raise ValueError(message)
+        names = [expectation.name for expectation in self.expectations]
+        if len(set(names)) < len(names):
+            message = f"expectations: every name once, not {names}"
+            raise ValueError(message)

@@ -1,0 +1,136 @@
+"""Rows of `outcomes`: waits that have lapsed, what was decided of them, and what explains them.
+
+The cause of a lapse is the signal or the earlier lapse of the same case that came last before it: recency alone, until contacts and visits are known.
+
+Frames:  CaseLog, WAITS, FIRED -> rows of frames.OUTCOMES, with `partition`
+Time:    provisional until the silence window is over, then silent; recovered if it came within the recovery window, `returned_at` if later still
+"""
+
+import numpy as np
+import polars as pl
+
+from pipeline.awaited_types import was_seen
+from pipeline.case_log import CaseLog
+from pipeline.frames import TIME
+from pipeline.fulfilment_rules import FulfilmentRules
+from pipeline.groups import NEVER, Places, at, picked, told_ms
+from pipeline.hashing import also128, hash128, hexed
+from pipeline.watermark import in_ms
+
+
+def lapsed(log: CaseLog, waits: pl.DataFrame, seen: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
+    """The waits that have lapsed by now, less those of a type that the shop never sent. Frames: WAITS, SEEN -> WAITS."""
+    case = waits["case"].to_numpy()
+    over = waits.filter(pl.Series(log.now_ms[case] > waits["lapsed_ms"].to_numpy(), dtype=pl.Boolean))
+    is_auto = [place for place, expectation in enumerate(rules.expectations) if expectation.enabled == "auto"]
+    kept = over["expectation"].is_in(is_auto).not_().to_numpy().copy()
+    days = rules.seen_within.days
+    for place in is_auto:
+        rows = np.flatnonzero((over["expectation"] == place).to_numpy())
+        if len(rows):
+            whose = log.known.select("partition", "site")[over["case"].to_numpy()[rows]]
+            asked = whose.with_columns(pl.Series("due_ms", over["lapsed_ms"].to_numpy()[rows]))
+            kept[rows] = was_seen(seen, rules.expectations[place].expect, asked, days)
+    return over.filter(pl.Series(kept, dtype=pl.Boolean))
+
+
+def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, found: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
+    """Frames: WAITS that have lapsed, FIRED with `signal_id` -> rows of frames.OUTCOMES."""
+    case, first, last = (over[name].to_numpy() for name in ("case", "first", "last"))
+    met_ms, silent_ms, recovery_ms, lapsed_ms = (
+        over[name].to_numpy() for name in ("met_ms", "silent_ms", "recovery_ms", "lapsed_ms")
+    )
+    is_met = met_ms != NEVER
+    recovers = is_met & (met_ms <= recovery_ms)
+    is_silent = log.now_ms[case] > silent_ms
+    status = np.select([recovers, is_silent], ["recovered", "silent"], "provisional")
+    decided = np.select([recovers, is_silent], [met_ms, silent_ms], NEVER)
+    definitions = pl.DataFrame(
+        {
+            name: [getattr(expectation, name) for expectation in rules.expectations]
+            for name in ("name", "journey", "step", "owner", "key")
+        }
+    )[over["expectation"].cast(pl.UInt32)]
+    of_case = who[case]
+    delivery_id, return_id, step = (
+        picked(log.events[name], first).cast(pl.String) for name in ("delivery_id", "return_id", "step")
+    )
+    is_parcel = definitions["key"] == "parcel"
+    key = pl.DataFrame(
+        [definitions["key"], of_case["order_id"], delivery_id, return_id.alias("return_id"), step.alias("step")]
+    ).select(
+        pl.when(pl.col("key") == "parcel")
+        .then(pl.col("delivery_id"))
+        .when(pl.col("key") == "order")
+        .then(pl.col("order_id"))
+        .when(pl.col("key") == "step")
+        .then(pl.concat_str("order_id", "step", separator="/", ignore_nulls=True))
+        .otherwise(pl.concat_str("order_id", "return_id", separator="/", ignore_nulls=True))
+        .fill_null("")
+        .alias("key")
+    )["key"]
+    event = hexed(*(log.events[name].gather(first).to_numpy() for name in ("event_key", "event_low")))
+    ids = (
+        hexed(*also128(hash128(of_case["site"], definitions["name"], key), event))
+        if over.height
+        else pl.Series([], dtype=pl.String)
+    )
+    rows = pl.DataFrame(
+        [
+            of_case["partition"],
+            of_case["site"],
+            definitions["name"].alias("expectation"),
+            ids.alias("outcome_id"),
+            definitions["journey"],
+            definitions["step"],
+            definitions["owner"],
+            picked(log.events["assignee_id"], last).alias("assignee_id"),
+            of_case["visitor_id"],
+            of_case["session_id"],
+            of_case["order_id"],
+            picked(log.events["quote_id"], last).alias("quote_id"),
+            delivery_id.zip_with(is_parcel, pl.repeat(None, over.height, dtype=pl.String, eager=True)).alias("delivery_id"),
+            of_case["customer_id"],
+            of_case["account_id"],
+            _time("began_at", log.ms[first]),
+            _time("due_at", over["due_ms"].to_numpy()),
+            _time("lapsed_at", lapsed_ms),
+            _time("decided_at", decided),
+            _time("recovered_at", np.where(recovers, met_ms, NEVER)),
+            _time("returned_at", np.where(is_met & ~recovers, met_ms, NEVER)),
+            pl.Series("status", status.tolist(), pl.String),
+            told_ms("value_minor", at(in_ms(log.events["amount_minor"]), log.cases.last(log.has("amount_minor")))[case]),
+            of_case["currency"],
+            of_case["country"],
+        ]
+    )
+    return rows.hstack(_causes(over.with_columns(rows["expectation"].alias("name"), ids.alias("id")), found, log))
+
+
+def _time(name: str, ms: Places) -> pl.Series:
+    return told_ms(name, ms).cast(TIME)
+
+
+def _causes(over: pl.DataFrame, found: pl.DataFrame, log: CaseLog) -> pl.DataFrame:
+    """Of each lapse what came last before it in its case; of several at once a signal, then by name and id. Frames: -> `cause`, `cause_id`."""
+    reasons = pl.concat(
+        [
+            found.select("case", pl.Series("ms", log.ms[found["row"].to_numpy()], pl.Int64), pl.lit(0).alias("kind"), pl.col("signal").alias("cause"), pl.col("signal_id").alias("cause_id")),
+            over.select("case", pl.col("lapsed_ms").alias("ms"), pl.lit(1).alias("kind"), pl.col("name").alias("cause"), pl.col("id").alias("cause_id")),
+        ]
+    )  # fmt: skip
+    best = (
+        over.select("case", "lapsed_ms")
+        .with_row_index("row")
+        .join(reasons, on="case")
+        .filter((pl.col("ms") < pl.col("lapsed_ms")) | ((pl.col("ms") == pl.col("lapsed_ms")) & (pl.col("kind") == 0)))
+        .sort("ms", "kind", "cause", "cause_id", descending=[True, False, False, False])
+        .unique("row", keep="first", maintain_order=True)
+        .select("row", "cause", "cause_id")
+    )
+    return (
+        over.select("case")
+        .with_row_index("row")
+        .join(best, on="row", how="left", maintain_order="left")
+        .select("cause", "cause_id")
+    )
