@@ -75,6 +75,9 @@ def tried(inputs: Inputs, settings: Settings, names: Sequence[str], way: termina
 def show_trial(comparison: Comparison) -> None:
     """Tell people where profiles differ."""
     console = terminal.told()
+    if not any(each.n for counts in comparison.counts.values() for each in counts.values()):
+        console.print(f"Nothing fires on these events by {', '.join(comparison.profiles)}.")
+        return
     rows = [(signal, *(_told(each) for each in counts.values())) for signal, counts in comparison.counts.items()]
     right = range(1, len(comparison.profiles) + 1)
     console.print(terminal.table(("signal", *comparison.profiles), rows, title="firings in sessions", numbers=right))

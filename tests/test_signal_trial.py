@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from agents.signal_trial import SETTINGS, Firings, NoSuchProfile, SideBySide, compared, profile
+from agents.signals_command import show_trial
 from pipeline.frames import SIGNALS as TABLE
 from pipeline.sessions import SessionsFold
 from pipeline.signals.rage_click import RAGE_CLICK
@@ -55,6 +56,12 @@ def test_own_signals_and_what_the_settings_say_can_be_tried():
     assert [(each.signal, each.fired_by, each.not_by, each.n) for each in found.differences] == [
         ("rage_click", SETTINGS, "default", 1)
     ]
+
+
+def test_that_nothing_fires_is_a_sentence(capsys):
+    show_trial(compared(*tried(records([click(at="10:00")]), ("posthog", "datadog"))))
+
+    assert capsys.readouterr().out == "Nothing fires on these events by posthog, datadog.\n"
 
 
 def test_a_profile_that_nobody_published_is_an_error_that_names_the_nearest_if_one_is_near():
