@@ -57,7 +57,7 @@ def _section(signal: AnySignal) -> Iterator[str]:
     yield f"- looks back: {back}"
     yield f"- value of a row: {signal.measures}"
     yield f"- evidence: {_code(signal.evidence)}"
-    yield f"- weight: {signal.weight:g}; owner: that of the step\n"
+    yield f"- weight: {signal.weight:g}; owner: that of {'the furthest step reached' if signal.at_furthest else 'the step'}\n"
     said = attribute_docs(type(signal.rule))
     rules = {"default": signal.rule, **signal.profiles}
     yield from _table(

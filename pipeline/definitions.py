@@ -143,6 +143,8 @@ class Signal(Generic[Rule]):
     """Columns that `fires` asks of events of some types only: column -> those types. Of others they may be forgotten."""
     marks: tuple[str, ...] = ()
     """Event types of which nothing matters but that they were there, and when: it fires at none of them, and asks nothing of them, not even the page."""
+    at_furthest: bool = False
+    """Whether it belongs to the furthest step reached by then, whatever step the event itself is of: a page of help is a page like any other."""
     closing: Closing[Rule] | None = None
     """What must come to an end within the session; `fires` is made of it then, for events of which nothing is missing (pipeline/closings.py)."""
     profiles: Mapping[str, Rule] = field(default_factory=dict, hash=False)

@@ -78,7 +78,7 @@ def told(remembered: Remembered, rules: SessionRules, quiet: Quiet) -> Told:
         fired = fired.filter(~pl.Series(sessions["is_bot"].to_numpy()[fired["group"].to_numpy()]))
     met = fired["group"].to_numpy()
     at = np.arange(sessions.height)
-    fired = _at_own_step(_placed(fired, steps, journey_no, furthest, rules.journeys), rules)
+    fired = _at_own_step(_placed(fired, steps, journey_no, furthest, rules), rules)
     is_along = furthest >= 0
     mask = masks[journey_no, at]
     journeys = rules.journeys.journeys
@@ -209,15 +209,19 @@ def _furthest(steps: pl.DataFrame, journeys: JourneyMap, n: int) -> tuple[NDArra
     return masks, best, reached[best, np.arange(n)]
 
 
-def _placed(fired: pl.DataFrame, steps: pl.DataFrame, journey_no: Places, furthest: Places, journeys: JourneyMap) -> pl.DataFrame:
+def _placed(fired: pl.DataFrame, steps: pl.DataFrame, journey_no: Places, furthest: Places, rules: SessionRules) -> pl.DataFrame:
     """The signals with `journey_no` and `step`: the event's own step in the session's journey, else the furthest one reached by then."""
+    whose_step_counts = ~pl.col("signal").cast(pl.String).is_in([signal.name for signal in rules.signals if signal.at_furthest])
     group = fired["group"].to_numpy()
     fired = fired.with_columns(
         pl.when(pl.Series(furthest[group] >= 0)).then(pl.Series(journey_no[group], dtype=pl.Int16)).alias("journey_no")
     )
     own = pl.coalesce(
         pl.lit(None, dtype=pl.Int16),
-        *(pl.when(pl.col("journey_no") == no).then(name) for no, (name, _) in enumerate(journeys.columns())),
+        *(
+            pl.when(whose_step_counts & (pl.col("journey_no") == no)).then(name)
+            for no, (name, _) in enumerate(rules.journeys.columns())
+        ),
     )
     if fired.is_empty():
         return fired.with_columns(own.alias("step"))

@@ -144,7 +144,8 @@ def signal_rows(session: Session) -> Iterator[Row]:
     """Its rows of `signals`."""
     for fired in session.signals:
         at_event = next(event for event in session.events if event["event_id"] == fired.event_id)
-        journey, index = place_of(session, at_event)
+        signal = next(each for each in session.rules.signals if each.name == fired.signal)
+        journey, index = place_of(session, at_event, at_furthest=signal.at_furthest)
         step = journey.steps[index] if journey and index is not None else None
         yield row_of(
             "signals",
@@ -166,13 +167,13 @@ def signal_rows(session: Session) -> Iterator[Row]:
         )
 
 
-def place_of(session: Session, at_event: Row) -> tuple[Journey | None, int | None]:
+def place_of(session: Session, at_event: Row, *, at_furthest: bool) -> tuple[Journey | None, int | None]:
     """Where in the session's journey an event happened: at its own step, else at the furthest step reached by then."""
     journey = session.journey
     if journey is None:
         return None, None
     own = step_of(at_event, journey)
-    if own is not None:
+    if own is not None and not at_furthest:
         return journey, own
     by_then = [step_of(event, journey) for event in session.events if event["event_at"] <= at_event["event_at"]]
     return journey, max((index for index in by_then if index is not None), default=None)

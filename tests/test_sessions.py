@@ -10,6 +10,7 @@ import pytest
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
 from pipeline.signals.form_error_loop import FORM_ERROR_LOOP
+from pipeline.signals.help_in_checkout import HELP_IN_CHECKOUT
 from tests import oracle, session_oracle
 from tests.builders import Event, cart, checkout, click, clock, frame, identify, product, purchase, records, view, watermarks
 from tests.strategies import MINUTE, RULES, SECOND
@@ -747,6 +748,17 @@ def test_friction_without_a_step_of_its_own_belongs_to_the_furthest_reached_by_t
     out = run(view(at="10:00"), cart(at="10:01"), product(at="10:02"), slow, checkout(at="10:04"), until="11:00")
 
     assert out.of("signals", "step", "owner") == [("cart", "shop")]
+
+
+def test_help_that_is_read_in_the_checkout_belongs_to_the_checkout_not_to_the_page_it_is_read_on(run):
+    out = run(
+        cart(at="09:00"),
+        checkout(at="09:01"),
+        view(at="09:02", page="/returns", page_type="policy"),
+        rules=replace(RULES, signals=(HELP_IN_CHECKOUT,)),
+    )
+
+    assert out.of("signals", "signal", "step", "owner") == [("help_in_checkout", "checkout", "shop")]
 
 
 def test_what_a_signal_looks_back_at_is_the_visitors_whatever_the_session(run):

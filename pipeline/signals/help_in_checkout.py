@@ -58,6 +58,7 @@ HELP_IN_CHECKOUT = Signal(
     reads=("help_view", "page_view", *MARKS, *OVER),
     marks=(*MARKS, *OVER),
     columns=(),
+    at_furthest=True,
     sifts=("page_type",),
     rule=HelpInCheckout(),
     looks_back=lambda rule: timedelta(seconds=rule.within_s + rule.again_s),

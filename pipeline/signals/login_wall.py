@@ -62,6 +62,7 @@ LOGIN_WALL = Signal(
     reads=("page_view", *MARKS, *OVER),
     marks=(*MARKS, *OVER),
     columns=(),
+    at_furthest=True,
     sifts=("page_type", "customer_id"),
     rule=LoginWall(),
     looks_back=lambda rule: timedelta(seconds=rule.within_s + rule.again_s),
