@@ -3,10 +3,13 @@
 Read = applied + duplicate + rejected + too late, in records. Offsets are more than records where transactions end, were aborted, or a
 topic is compacted: the stage counts those that held nothing as it passes them, and `--recount` reads the topic again to see whether
 that is so. Nothing is changed anywhere.
+
+The checkpoints lie on topics, or in the folder of `ebbtide up --data-dir`, whose broker is gone: then they alone are asked.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka.admin import AdminClient
@@ -15,7 +18,7 @@ from agents.books import Books, n_read
 from agents.key_check import QUIET
 from agents.log_reader import LogReader
 from agents.manifests import Manifest
-from agents.replayed_range import newest_manifest
+from agents.newest_checkpoints import InFolder, OnTopics
 from agents.settings import Settings
 from agents.topics import look_at
 from pipeline.frames import FATE_NAMES
@@ -33,8 +36,8 @@ class Account:
     """Last offset that the newest checkpoint has applied; -1: none."""
     fates: Mapping[str, int]
     books: Books
-    end: int
-    """Offset of the next record on the broker."""
+    end: int | None = None
+    """Offset of the next record on the broker; None: it was not asked."""
     recounted: int | None = None
     """Records that the topic holds of what was read; None: not counted."""
     wrong: tuple[str, ...] = ()
@@ -62,12 +65,13 @@ def audit(settings: Settings, *, recount: bool = False) -> list[Account]:
     kafka, stage = settings.kafka, SessionsFold.name
     cluster = look_at(AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=QUIET))
     reader = LogReader(kafka.bootstrap, kafka.librdkafka)
+    kept = OnTopics(reader, kafka, stage, cluster)
     try:
         return [
-            _account(
+            _beside_the_topic(
                 reader,
                 (stage, kafka.clickstream_topic, partition),
-                newest_manifest(reader, kafka, stage, partition, cluster),
+                kept.manifest(partition),
                 cluster.cluster_id,
                 recount=recount,
             )
@@ -77,33 +81,50 @@ def audit(settings: Settings, *, recount: bool = False) -> list[Account]:
         reader.close()
 
 
-def _account(
-    reader: LogReader, place: tuple[str, str, int], manifest: Manifest | None, cluster_id: str, *, recount: bool
-) -> Account:
-    _, topic, partition = place
-    bounds = reader.bounds(topic, partition)
-    end = reader.end(topic, partition, bounds.end)
+def audit_folder(settings: Settings, data_dir: Path) -> list[Account]:
+    """The books of all partitions in the folder of `ebbtide up`; no broker is asked. Raises: NothingKept, StateUnreadable."""
+    stage = SessionsFold.name
+    kept = InFolder(data_dir, stage)
+    return [
+        _account((stage, settings.kafka.clickstream_topic, partition), kept.manifest(partition)) for partition in kept.partitions
+    ]
+
+
+def _account(place: tuple[str, str, int], manifest: Manifest | None) -> Account:
+    """What a checkpoint says of itself."""
     if manifest is None:
-        return Account(*place, -1, {}, Books(0), end, notes=("no stage has read it yet",))
+        return Account(*place, -1, {}, Books(0), notes=("no stage has read it yet",))
     standing = manifest.standing
     books = standing.books or Books(began=standing.position + 1 - n_read(standing.fates))
-    account = Account(*place, standing.position, standing.fates, books, end)
-    wrong, notes, recounted = [], [], None
+    account = Account(*place, standing.position, standing.fates, books, notes=tuple(_explained(books)))
+    wrong = []
     if account.unaccounted > 0:
         wrong.append(f"{account.unaccounted} records were read and are in no account")
     if account.unaccounted < 0:
         wrong.append(f"{-account.unaccounted} records are in two accounts")
+    return replace(account, wrong=tuple(wrong))
+
+
+def _beside_the_topic(
+    reader: LogReader, place: tuple[str, str, int], manifest: Manifest | None, cluster_id: str, *, recount: bool
+) -> Account:
+    """A checkpoint, and whether the topic is as it says."""
+    _, topic, partition = place
+    bounds = reader.bounds(topic, partition)
+    end = reader.end(topic, partition, bounds.end)
+    account = replace(_account(place, manifest), end=end)
+    if manifest is None:
+        return account
     if manifest.cluster_id != cluster_id:
-        notes.append(f"its offsets are those of cluster {manifest.cluster_id!r}, and this is {cluster_id!r}")
-    elif standing.position >= end:
-        wrong.append(
-            f"the log ends before offset {end}, and the checkpoint has read up to {standing.position}: the topic was made anew"
-        )
-    elif recount:
-        recounted, missing, told = _recounted(reader, account, bounds.first)
-        notes += told
-        wrong += missing
-    return Account(*place, standing.position, standing.fates, books, end, recounted, tuple(wrong), (*notes, *_explained(books)))
+        note = f"its offsets are those of cluster {manifest.cluster_id!r}, and this is {cluster_id!r}"
+        return replace(account, notes=(note, *account.notes))
+    if account.position >= end:
+        cut = f"the log ends before offset {end}, and the checkpoint has read up to {account.position}: the topic was made anew"
+        return replace(account, wrong=(*account.wrong, cut))
+    if not recount:
+        return account
+    recounted, missing, told = _recounted(reader, account, bounds.first)
+    return replace(account, recounted=recounted, wrong=(*account.wrong, *missing), notes=(*told, *account.notes))
 
 
 def _explained(books: Books) -> list[str]:

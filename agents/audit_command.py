@@ -1,16 +1,18 @@
 """`ebbtide audit`, as people and programs meet it."""
 
+from pathlib import Path
+
 from agents import terminal
-from agents.audit import Account, audit
+from agents.audit import Account, audit, audit_folder
 from agents.settings import Settings
 from pipeline.frames import FATE_NAMES
 
 COLUMNS = ("partition", "from", "to", "read", *FATE_NAMES, "no record", "on the topic", "no account", "lag")
 
 
-def run(settings: Settings, *, recount: bool, as_json: bool) -> bool:
+def run(settings: Settings, data_dir: Path | None, *, recount: bool, as_json: bool) -> bool:
     """Show the books; whether they balance."""
-    accounts = audit(settings, recount=recount)
+    accounts = audit(settings, recount=recount) if data_dir is None else audit_folder(settings, data_dir)
     balances = not any(account.wrong for account in accounts)
     if as_json:
         terminal.say_json({"ok": balances, "accounts": [account.as_json() for account in accounts]})
@@ -30,7 +32,7 @@ def run(settings: Settings, *, recount: bool, as_json: bool) -> bool:
 
 def _row(account: Account) -> tuple[object, ...]:
     fates = (account.fates.get(fate, 0) for fate in FATE_NAMES)
-    lag = max(0, account.end - account.position - 1)
+    lag = None if account.end is None else max(0, account.end - account.position - 1)
     place = f"{account.topic}-{account.partition}"
     counted = (account.books.n_absent, account.recounted, account.unaccounted, lag)
     return (place, account.books.began, account.position, account.read, *fates, *counted)

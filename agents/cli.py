@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from agents import terminal
 from agents.cli_dead_letters import letters
-from agents.cli_options import Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
+from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
 from agents.cli_schemas import schemas
 from agents.cli_signals import signals
 from agents.settings_sources import load
@@ -156,6 +156,7 @@ def replay(
     watermark: Annotated[
         list[str] | None, typer.Option("--watermark", metavar="PARTITION:TIME", help="How far time had come there, at least.")
     ] = None,
+    data_dir: DataDir = None,
     check: Annotated[bool, typer.Option("--check", help="Show first rows and counts by event type, and write nothing.")] = False,
     as_json: Json = False,
     settings: SettingsFile = None,
@@ -165,12 +166,12 @@ def replay(
     Without --clickhouse the tables are in the store of the settings, else in the folder ebbtide-data.
     With --topic a range of a topic is folded again over the state of the newest checkpoint, to see what a worker failed over.
     """
-    if topic is not None or first or last or watermark:
+    if topic is not None or first or last or watermark or data_dir:
         from agents import replay_range_command
 
         if paths or mappings or topic is None or not (first or last):
             raise typer.BadParameter("a range needs --topic, and --from or --to, and no files")
-        replay_range_command.run(settings, topic, (first or (), last or (), watermark or ()), as_json=as_json)
+        replay_range_command.run(settings, topic, (first or (), last or (), watermark or ()), data_dir, as_json=as_json)
         return
     from agents import replay_command
     from agents.replay import Until
@@ -299,13 +300,19 @@ def audit(
     recount: Annotated[
         bool, typer.Option("--recount", help="Read the topic again, and count what it holds of what was read.")
     ] = False,
+    data_dir: DataDir = None,
     as_json: Json = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Say whether every record that was read has a fate: applied, duplicate, rejected or too late. Exit code 1 if not."""
+    """Say whether every record that was read has a fate: applied, duplicate, rejected or too late. Exit code 1 if not.
+
+    With --data-dir by the checkpoints alone: the broker of `ebbtide up` ends with it.
+    """
     from agents import audit_command
 
-    if not audit_command.run(load(settings), recount=recount, as_json=as_json):
+    if recount and data_dir is not None:
+        raise typer.BadParameter("--recount reads the topic, and that of `ebbtide up` ends with it")
+    if not audit_command.run(load(settings), data_dir, recount=recount, as_json=as_json):
         raise typer.Exit(1)
 
 

@@ -46,6 +46,16 @@ Inputs = Annotated[
         help="Files of events, or folders of them; with --map the data folder, or the files the mappings read.",
     ),
 ]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="The checkpoints are in the folder that `ebbtide up` was given, not on topics.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
 
 

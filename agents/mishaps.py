@@ -11,6 +11,7 @@ from agents.log_reader import NoAnswer
 from agents.manifests import StateUnreadable
 from agents.mapping import MappingWrong
 from agents.mapping_engine import QueryFailed
+from agents.newest_checkpoints import NothingKept
 from agents.producer import NotDelivered
 from agents.registry import RegistryUnavailable
 from agents.replayed_range import RangeWrong
@@ -49,6 +50,7 @@ MISHAPS = (
     DataDirInUse,
     TelemetryUnavailable,
     RangeWrong,
+    NothingKept,
     NoSuchProfile,
     NoSuchSession,
 )

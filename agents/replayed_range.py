@@ -11,18 +11,17 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
-from agents import topics
-from agents.kafka_checkpoints import KafkaCheckpoints, history_of
 from agents.log_reader import LogReader, Record
 from agents.manifests import Manifest
-from agents.producer import Producer
+from agents.newest_checkpoints import InFolder, NewestCheckpoints, OnTopics
 from agents.registry import decoder, open_registry
-from agents.settings import KafkaSettings, Settings
-from agents.topics import Cluster, look_at
+from agents.settings import Settings
+from agents.topics import look_at
 from pipeline.decode import Decoded, Records
 from pipeline.fold import Step
 from pipeline.sessions import SessionsFold
@@ -75,8 +74,11 @@ class Folded:
         }
 
 
-def fold_range(settings: Settings, topic: str, chosen: Range) -> Folded:
-    """Fold what lies before the batch since the checkpoint, then the batch, in one step."""
+def fold_range(settings: Settings, topic: str, chosen: Range, data_dir: Path | None = None) -> Folded:
+    """Fold what lies before the batch since the checkpoint, then the batch, in one step.
+
+    The checkpoint is in the folder of `ebbtide up --data-dir`, if one is named, and else on topics.
+    """
     kafka = settings.kafka
     if topic != kafka.clickstream_topic:
         message = f"no fold reads {topic}; {kafka.clickstream_topic} is read by sessions"
@@ -87,7 +89,9 @@ def fold_range(settings: Settings, topic: str, chosen: Range) -> Folded:
         raise RangeWrong(message)
     reader = LogReader(kafka.bootstrap, kafka.librdkafka)
     try:
-        return _Again(settings, topic, reader, cluster).fold(chosen)
+        stage = SessionsFold.name
+        kept = OnTopics(reader, kafka, stage, cluster) if data_dir is None else InFolder(data_dir, stage)
+        return _Again(settings, topic, reader, kept, cluster.cluster_id).fold(chosen)
     finally:
         reader.close()
 
@@ -95,10 +99,10 @@ def fold_range(settings: Settings, topic: str, chosen: Range) -> Folded:
 class _Again:
     """A fold brought to where the batch found it."""
 
-    def __init__(self, settings: Settings, topic: str, reader: LogReader, cluster: Cluster) -> None:
-        self._topic, self._reader, self._cluster, self._kafka = topic, reader, cluster, settings.kafka
+    def __init__(self, settings: Settings, topic: str, reader: LogReader, kept: NewestCheckpoints, cluster_id: str) -> None:
+        self._topic, self._reader, self._kept, self._cluster_id = topic, reader, kept, cluster_id
         self._fold = SessionsFold(settings.session_rules())
-        registry = open_registry(self._kafka.schema_registry_url, clickstream_topic=topic)
+        registry = open_registry(settings.kafka.schema_registry_url, clickstream_topic=topic)
         self._decode = decoder(registry, self._fold.family, settings.bounds())
         self._state = self._fold.empty()
         self._reached: dict[int, int] = {}
@@ -142,10 +146,10 @@ class _Again:
 
     def _restored(self, partition: int, first: int) -> int:
         """Restore what was kept of a partition before the batch; returns the position of that."""
-        best = newest_manifest(self._reader, self._kafka, self._fold.name, partition, self._cluster)
+        best = self._kept.manifest(partition)
         where = f"{self._topic}-{partition}"
-        if best is None or best.cluster_id != self._cluster.cluster_id:
-            log.warning("%s: there is no checkpoint: the batch is folded over an empty state", where)
+        if best is None or best.cluster_id != self._cluster_id:
+            log.warning("%s: there is no checkpoint of this broker: the batch is folded over an empty state", where)
         elif best.standing.position >= first:
             log.warning(
                 "%s: the checkpoint stands at offset %d: the batch is folded over an empty state", where, best.standing.position
@@ -156,25 +160,9 @@ class _Again:
         return first - 1
 
     def _restore(self, partition: int, best: Manifest) -> None:
-        producer = Producer(self._kafka.bootstrap, self._kafka.librdkafka)  # it sends nothing
-        names = topics.chunks(self._kafka.prefix, self._fold.name), topics.manifests(self._kafka.prefix, self._fold.name)
-        try:
-            frames = KafkaCheckpoints(producer, self._reader, chunks=names[0], manifests=names[1]).load(partition, best)
-        finally:
-            producer.close()
-        self._state = self._state.restored(partition, frames)
+        self._state = self._state.restored(partition, self._kept.load(partition, best))
         standing = best.standing
         self._reached[partition] = UNREAD if standing.watermark_ms is None else standing.watermark_ms
-
-
-def newest_manifest(reader: LogReader, kafka: KafkaSettings, stage: str, partition: int, cluster: Cluster) -> Manifest | None:
-    """The checkpoint that counts, as whoever takes the partition over next would find it; None: there is none."""
-    topic = topics.manifests(kafka.prefix, stage)
-    if partition >= cluster.partitions.get(topic, 0):
-        return None
-    bounds = reader.bounds(topic, partition)
-    end = reader.end(topic, partition, bounds.end)
-    return history_of(reader.read(topic, partition, bounds.first, end - 1), below=end).best
 
 
 def _records(found: Iterable[tuple[int, Sequence[Record]]]) -> Records:

@@ -24,7 +24,7 @@ from agents.directory_checkpoints import newest_watermark_ms
 from agents.embedded_broker import Broker, embedded_broker
 from agents.live_view import LiveView
 from agents.settings import Settings
-from agents.up_folder import folder_of
+from agents.up_folder import STATE, folder_of
 from agents.worker import DRAIN_S, assemble, stop_asked, told_at
 from pipeline.frames import FATE_NAMES, TABLES
 from pipeline.sessions import SessionsFold
@@ -37,8 +37,6 @@ BEGINS_AGO = timedelta(days=7)
 """Simulated time begins so long ago: it must not overtake the wall clock in a demo."""
 STORE = "clickhouse"
 """Folder of the tables, below the one that is kept."""
-STATE = "state"
-"""Folder of state and positions, beside it."""
 START_S = 10.0
 """By then the shop that goes on has begun, while the watermark advances with what is silence to the worker."""
 SETTLE_S = 20.0

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+STATE = "state"
+"""Folder of state and positions, below it."""
+
 
 class DataDirInUse(RuntimeError):
     """Another process runs on this folder."""

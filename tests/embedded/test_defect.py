@@ -1,5 +1,7 @@
 """A defect is loud: a worker that fails over a batch ends at once, keeps nothing of it, and says how to see it again."""
 
+import asyncio
+import json
 import os
 import re
 import shlex
@@ -14,9 +16,12 @@ import pytest
 from agents.child_process import ChildProcess
 from agents.defects import EXIT_DEFECT
 from agents.log_reader import LogReader
-from agents.replayed_range import newest_manifest
+from agents.newest_checkpoints import InFolder, NothingKept, OnTopics
 from agents.settings import KafkaSettings
+from agents.settings_sources import load
 from agents.topics import look_at
+from agents.up_folder import STATE
+from agents.worker import assemble
 from tests import wire
 from tests.brokers import EMBEDDED
 from tests.builders import view
@@ -34,8 +39,8 @@ class Place:
         self.kafka = KafkaSettings(bootstrap=broker.bootstrap, prefix=broker.prefix, clickstream_topic=self.topic, partitions=2)
         self._command = [sys.executable, "-m", "tests.defective_ebbtide"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("EBBTIDE_")}
-        self._settings = folder / "ebbtide.toml"
-        self._settings.write_text(f"""
+        self.settings = folder / "ebbtide.toml"
+        self.settings.write_text(f"""
 [kafka]
 bootstrap = "{broker.bootstrap}"
 prefix = "{broker.prefix}"
@@ -58,8 +63,25 @@ listen = ""
         fields = {name: value for name, value in click.items() if name not in {"partition", "offset", "record_at"}}
         return self.broker.produce(self.topic, partition, [wire.value(fields, "clickstream")], keys=[b"v%d" % partition])[0]
 
+    def send_again(self, offset):
+        """What lies there on partition 0, once more."""
+        found = [message for message in self.broker.read(self.topic, [0]) if message.offset() == offset]
+        return self.broker.produce(self.topic, 0, [message.value() for message in found], keys=[b"v0"])[0]
+
+    def work_with_state_in(self, folder):
+        """Fold all there is, as `ebbtide up` does it: with its state in a folder."""
+
+        async def story():
+            assembled = assemble(load(self.settings), state_dir=folder)
+            assembled.writer.start()
+            async with assembled.worker.running() as worker:
+                assert await worker.settled(60)
+            assert await asyncio.to_thread(assembled.writer.close, 20)
+
+        asyncio.run(story())
+
     def worker(self):
-        return ChildProcess([*self._command, "worker", "--settings", str(self._settings)], **self._options)
+        return ChildProcess([*self._command, "worker", "--settings", str(self.settings)], **self._options)
 
     def run(self, *arguments):
         return subprocess.run(
@@ -69,8 +91,8 @@ listen = ""
     def kept(self):
         """Positions in the newest checkpoints."""
         reader = LogReader(self.broker.bootstrap, {})
-        cluster = look_at(self.broker.admin)
-        found = [newest_manifest(reader, self.kafka, "sessions", partition, cluster) for partition in range(2)]
+        newest = OnTopics(reader, self.kafka, "sessions", look_at(self.broker.admin))
+        found = [newest.manifest(partition) for partition in range(2)]
         reader.close()
         return [None if manifest is None else manifest.standing.position for manifest in found]
 
@@ -112,3 +134,24 @@ def test_a_defect_ends_the_worker_at_once_and_its_batch_can_be_folded_again(brok
     assert sound.returncode == 0, sound.stderr
     assert '"applied": 2' in sound.stdout
     assert "the batch is folded over an empty state" in sound.stderr
+
+
+@pytest.mark.parametrize("broker", [EMBEDDED], indirect=True)
+def test_books_and_state_in_the_folder_of_up_can_be_looked_at(broker, tmp_path):
+    place, data_dir = Place(broker, tmp_path), tmp_path / "data"
+    first = place.send(0, "/")
+    place.work_with_state_in(data_dir / STATE)
+    again = place.send_again(first)
+    named = ("--data-dir", str(data_dir), "--settings", str(place.settings), "--json")
+
+    audited = place.run("audit", *named)
+    assert audited.returncode == 0, audited.stderr
+    (account,) = [account for account in json.loads(audited.stdout)["accounts"] if account["read"]]
+    assert (account["partition"], account["position"], account["applied"], account["end"]) == (0, first, 1, None)
+
+    folded = place.run("replay", *named, "--topic", place.topic, "--from", f"0:{again}")
+    assert folded.returncode == 0, folded.stderr
+    assert json.loads(folded.stdout)["fates"]["duplicate"] == 1
+
+    with pytest.raises(NothingKept, match="name the folder that `ebbtide up --data-dir` was given"):
+        InFolder(tmp_path, "sessions")
