@@ -29,6 +29,7 @@ from agents.topics import Cluster, look_at
 from pipeline import layouts
 from pipeline.frames import TABLES
 from schemas.contracts import local_registry
+from sinks.addresses import Embedded, address
 from sinks.clickhouse import connect
 from sinks.columns import engine_type, stored_columns
 from sinks.migrate import pending
@@ -163,6 +164,9 @@ def _subjects(client: SchemaRegistryClient, of: Mapping[str, str], url: str) -> 
 
 
 def _clickhouse(settings: ClickHouseSettings) -> Check:
+    at = address(settings.dsn)
+    if isinstance(at, Embedded) and not at.is_there:
+        return Check("clickhouse", WRONG, (f"there is no embedded store in {at.path} yet: run `ebbtide migrate`",))
     client = connect(settings.dsn)
     try:
         todo = pending(client, settings.database)

@@ -97,7 +97,7 @@ class LetterStore:
         self._store = ClickHouse(dsn, database)
         self._table = f"{quote_identifier(database)}.dead_letters"
         at = self._store.address
-        if isinstance(at, Embedded) and not (at.path / "metadata").is_dir():
+        if isinstance(at, Embedded) and not at.is_there:
             message = f"there is no embedded store in {at.path}"
             raise ReadRefused(message)
 

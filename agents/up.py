@@ -23,7 +23,8 @@ from agents.defective_batch import Again
 from agents.directory_checkpoints import newest_watermark_ms
 from agents.embedded_broker import Broker, embedded_broker
 from agents.live_view import LiveView
-from agents.settings import Settings
+from agents.settings import KafkaSettings, Settings
+from agents.settings_sources import PREFIX
 from agents.up_folder import STATE, folder_of
 from agents.worker import DRAIN_S, assemble, stop_asked, told_at
 from pipeline.frames import FATE_NAMES, TABLES
@@ -37,6 +38,8 @@ BEGINS_AGO = timedelta(days=7)
 """Simulated time begins so long ago: it must not overtake the wall clock in a demo."""
 STORE = "clickhouse"
 """Folder of the tables, below the one that is kept."""
+SHOP_SETTINGS = ("bootstrap", "partitions", "clickstream_topic", "orders_topic", "deliveries_topic", "tickets_topic")
+"""Of the broker, what the shop must know."""
 START_S = 10.0
 """By then the shop that goes on has begun, while the watermark advances with what is silence to the worker."""
 SETTLE_S = 20.0
@@ -92,7 +95,7 @@ def up(settings: Settings, wishes: Wishes) -> Summary:
     with folder_of(wishes.data_dir) as folder, embedded_broker() as broker:
         embedded = _embedded(settings, broker, folder, wishes.speed)
         with offered(embedded.clickhouse.dsn, embedded.clickhouse.database, wishes.http_port):
-            return asyncio.run(_run(embedded, broker, folder / STATE, wishes))
+            return asyncio.run(_run(embedded, folder / STATE, wishes))
 
 
 def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) -> Settings:
@@ -107,7 +110,7 @@ def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) ->
     return settings.model_copy(update={name: getattr(settings, name).model_copy(update=said) for name, said in sections.items()})
 
 
-async def _run(settings: Settings, broker: Broker, state_dir: Path, wishes: Wishes) -> Summary:
+async def _run(settings: Settings, state_dir: Path, wishes: Wishes) -> Summary:
     begun = time.monotonic()
     goes_on_at = _goes_on_at(settings, state_dir, wishes.speed)
     # Every offset of a new broker begins at 0, and its memory is no place for state: it deletes nothing.
@@ -121,7 +124,7 @@ async def _run(settings: Settings, broker: Broker, state_dir: Path, wishes: Wish
     if wishes.http_port is not None:
         view.note = f"Ctrl-C stops; BI tools read http://{LOOPBACK}:{wishes.http_port}, database {settings.clickhouse.database}"
     async with worker.running(), told_at(settings, assembled):
-        feed = _feed(broker, goes_on_at, wishes)
+        feed = _feed(settings.kafka, goes_on_at, wishes)
         with view:
             try:
                 failure = await _stopped(feed, wishes.for_s)
@@ -153,16 +156,21 @@ def _goes_on_at(settings: Settings, state_dir: Path, speed: float) -> datetime |
     )
 
 
-def _feed(broker: Broker, goes_on_at: datetime | None, wishes: Wishes) -> ChildProcess:
+def _feed(kafka: KafkaSettings, goes_on_at: datetime | None, wishes: Wishes) -> ChildProcess:
     """The shop, as a program of its own: making clicks must not take the time of the worker."""
     seed = wishes.seed if wishes.seed is not None else int.from_bytes(os.urandom(4), "big")
     if goes_on_at is not None:  # the same seed would make the same visitors again, and take them for those that were there
         seed = (seed + round(goes_on_at.timestamp())) % (1 << 32)
     begins_at = goes_on_at or datetime.now(UTC) - BEGINS_AGO
     options = ("--seed", str(seed), "--speed", str(wishes.speed), "--from", begins_at.replace(tzinfo=None).isoformat())
-    own = {"EBBTIDE_KAFKA__BOOTSTRAP": broker.bootstrap, "PYTHONSAFEPATH": "1"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("EBBTIDE_KAFKA__")}
-    return ChildProcess([sys.executable, "-m", "agents", "feed", *options], env=kept | own)
+    return ChildProcess([sys.executable, "-m", "agents", "feed", *options], env=shop_environment(kafka, os.environ))
+
+
+def shop_environment(kafka: KafkaSettings, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the shop: it sends where the worker reads, and of all other settings it hears nothing, whoever named them."""
+    told = {f"{PREFIX}KAFKA__{name.upper()}": str(getattr(kafka, name)) for name in SHOP_SETTINGS}
+    kept = {name: value for name, value in environment.items() if not name.upper().startswith(PREFIX)}
+    return {**kept, **told, "PYTHONSAFEPATH": "1"}
 
 
 async def _stopped(feed: ChildProcess, for_s: float | None) -> str:

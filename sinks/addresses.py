@@ -19,6 +19,11 @@ class Embedded:
         """As it is set."""
         return f"{EMBEDDED}{self.path}"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a store; the engine would make one."""
+        return (self.path / "metadata").is_dir()
+
 
 @dataclass(frozen=True)
 class Server:

@@ -144,6 +144,15 @@ def conformed(table: str, rows: pa.Table | pl.DataFrame) -> pa.Table:
         raise ValueError(message) from error
 
 
+def unknown(table: str, rows: pa.Table) -> str:
+    """What of these rows this version does not know, so that a newer one has written them; '' if it knows all, or they are no rows at all."""
+    if table not in TABLES:
+        return f"table {table} is not known to this version"
+    strange = sorted(set(rows.column_names) - set(arrow_schema(table).names))
+    is_whole = {*TABLES[table].key, VERSION.name} <= set(rows.column_names)
+    return f"column {', '.join(strange)} of table {table} is not known to this version" if strange and is_whole else ""
+
+
 def sifted(table: str, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Rows that the table takes, and those that lack a time or number which no row lacks.
 

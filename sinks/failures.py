@@ -13,6 +13,8 @@ class Cure(StrEnum):
     """The server is busy, full or away."""
     REPAIR = "repair"
     """Somebody must do something: migrate, mend the password, the grants or the server. The rows are fine."""
+    UPGRADE = "upgrade"
+    """A newer version has written these rows, and knows more of them than this one. The rows are fine."""
     REFUSAL = "refusal"
     """These rows are not taken, however often they come."""
 
@@ -52,6 +54,8 @@ class WriteFailed(RuntimeError):
     @property
     def advice(self) -> str:
         """What a person can do about it."""
+        if self.cure == Cure.UPGRADE:
+            return _UPGRADE
         if self.code is None and self.cure != Cure.WAITING:
             return _LOOK if self.cure == Cure.REPAIR else _DEFECT
         return _ADVICE.get(self.code, _IT_PASSES if self.retryable else _LOOK)
@@ -177,6 +181,7 @@ _TOO_LARGE_FOR_HTTP = "HTTP status 413"
 """A gateway before the server takes no body of this size; it knows no codes."""
 
 _MIGRATE = "run `ebbtide migrate`: the tables are not those of this version"
+_UPGRADE = "run the version that has written them in the place of this worker too"
 _IT_PASSES = "it passes by itself; look at the server if it lasts"
 _DEFECT = "these rows are not what the table takes: whoever made them has a defect"
 _LOOK = "it does not pass by itself; `ebbtide check` looks at settings, server and tables"

@@ -62,8 +62,8 @@ class Reader:
         assert self._thread in {None, mine}, "a client of ClickHouse is for one thread"
         self._thread = mine
         if self._client is None:
-            if isinstance(self.address, Embedded) and not (self.address.path / "metadata").is_dir():
-                message = f"there is no embedded store in {self.address.path}"  # the engine would make one
+            if isinstance(self.address, Embedded) and not self.address.is_there:
+                message = f"there is no embedded store in {self.address.path}"
                 raise ReadRefused(message)
             client = connect(self.address)
             client.database = self.database

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from sinks.batching import Backoff, Batching, Gathered
-from sinks.columns import conformed, sifted
+from sinks.columns import conformed, sifted, unknown
 from sinks.failures import Cure, WriteFailed
 from sinks.sink import OpenSink, Sink
 
@@ -243,6 +243,9 @@ class Writer:
         batch = lane.batch
         assert batch is not None, f"nothing of {lane.table} is to be written"
         if batch.parts is None:
+            if newer := next(filter(None, (unknown(lane.table, put.rows) for put in batch.puts)), ""):
+                self._put_off(lane, WriteFailed(newer, cure=Cure.UPGRADE))
+                return
             batch.parts = self._parts(lane.table, batch)
         while batch.parts:
             token, rows = batch.parts[0]
@@ -298,14 +301,14 @@ class Writer:
 
     def _put_off(self, lane: _Lane, failure: WriteFailed) -> None:
         """Try again later: this table, or all if nobody answered."""
-        now = time.monotonic()
+        now, is_of_table = time.monotonic(), failure.code is not None or failure.cure == Cure.UPGRADE
         lane.failures += 1
         until = now + self._backoff.wait_s(lane.failures, self._chance.random())
         with self._changed:
             lane.not_before = until
-            for other in self._lanes.values() if failure.code is None else ():
+            for other in () if is_of_table else self._lanes.values():
                 other.not_before = max(other.not_before, until)
-        about = (lane.table if failure.code is not None else "", failure.code)
+        about = (lane.table if is_of_table else "", failure.code)
         if now >= self._said.get(about, float("-inf")) + SAY_AGAIN_S:
             self._said[about] = now
             said = {"table": lane.table}

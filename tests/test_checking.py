@@ -83,6 +83,14 @@ def test_tables_that_are_not_those_of_this_version_are_named(found, store):
     ]
 
 
+def test_an_embedded_store_that_is_not_there_is_said_and_not_made(found, tmp_path):
+    verdict, said = found(f'[kafka]\nbootstrap = "{NOWHERE}"\n[clickhouse]\ndsn = "chdb://{tmp_path / "store"}"')["clickhouse"]
+
+    assert verdict == WRONG
+    assert "there is no embedded store in" in said
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_database_without_tables_says_what_to_do(found, store):
     said = found(f'[kafka]\nbootstrap = "{NOWHERE}"\n[clickhouse]\ndsn = "{store.dsn}"\ndatabase = "other"')
 

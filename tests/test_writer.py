@@ -171,6 +171,25 @@ def test_a_table_that_is_broken_holds_up_no_other(desk):
     assert at.done[-1] == "sessions"
 
 
+@pytest.mark.parametrize("is_table", [True, False])
+def test_rows_of_a_newer_version_wait_for_it_and_hold_up_no_other_table(desk, caplog, is_table):
+    """While workers are replaced one by one, an old one may read what a new one says. Its rows are no dead letters."""
+    sink = MemorySink()
+    at = desk(lambda: sink)
+    if is_table:
+        at.put("forecasts", sessions(1), "newer")
+    else:
+        at.put("sessions", sessions(1).append_column("mood", [["well"]]), "newer")
+    for n in range(5):
+        at.put("steps", rows_of("steps", {"instance_id": str(n)}).to_arrow(), n)
+    at.wait(5)
+
+    assert (sorted(at.done), at.refused, at.defects) == ([*range(5)], [], [])
+    assert at.writer.waiting().rows == 1
+    assert ("table forecasts" if is_table else "column mood of table sessions") in caplog.text
+    assert "run the version that has written them" in caplog.text
+
+
 def test_putting_never_waits_and_says_when_it_is_enough(desk):
     gate = threading.Event()
 

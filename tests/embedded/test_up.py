@@ -20,6 +20,9 @@ from clickhouse_connect.driver.exceptions import Error
 
 from agents.embedded_broker import free_port
 from agents.manifests import Manifest
+from agents.settings import KafkaSettings
+from agents.settings_sources import load
+from agents.up import shop_environment
 from agents.up_folder import folder_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("up")]
@@ -108,6 +111,20 @@ def test_a_session_and_an_abandonment_are_on_the_screen_within_a_minute():
 
 
 FOR = ("--for", "15s", "--speed", "600", "--seed", "5", "--json")
+
+
+def test_the_shop_sends_where_the_worker_reads_whoever_named_it(monkeypatch):
+    kafka = KafkaSettings(bootstrap="127.0.0.1:1", clickstream_topic="clicks", partitions=3)
+    around = {"EBBTIDE_SETTINGS": "none.toml", "EBBTIDE_KAFKA__LIBRDKAFKA": '{"security.protocol": "SASL_SSL"}', "HOME": "/"}
+
+    told = shop_environment(kafka, around)
+
+    for name in [name for name in os.environ if name.startswith("EBBTIDE_")]:
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert load().kafka == kafka
+    assert told["HOME"] == "/"
 
 
 def ran(*options):
