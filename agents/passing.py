@@ -2,6 +2,7 @@
 
 Rows say the watermark as it was before them: what lies behind it is late. When it has come further, a message without rows tells every partition of
 every output, once all rows of the step are on their way. So a reader never knows of a time before it has what happened until then.
+A column without a value in the whole step is left out: most columns of a contract are, and each costs something in every message.
 
 **Delivery:** at least once, in order within a partition; a restart says again what it said after the last checkpoint. Offsets and epochs tell a
 reader what it has (pipeline.sources).
@@ -47,9 +48,10 @@ class Passing:
         for each in passed:
             topic, n = self._outputs[each.to]
             to = pl.Series("to", partitions(each.rows["site"], each.rows["key"], n))
+            said = [name for name in travelling(each.table) if each.rows[name].null_count() < each.rows.height]
             parts = each.rows.with_columns(to).partition_by(["partition", "to"], as_dict=True, maintain_order=True)
             for (source, output), rows in parts.items():
-                for message in messages(rows.select(*travelling(each.table)), about(source, each.table)):
+                for message in messages(rows.select(said), about(source, each.table)):
                     self._producer.send(topic, output, message)
 
     def tell(self, about: About) -> None:

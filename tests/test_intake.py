@@ -36,7 +36,7 @@ def rows(line, topic, table):
         for at, batch in said(line, topic)
         if batch.about.table == table
     ]
-    return pl.concat(found) if found else pl.DataFrame()
+    return pl.concat(found, how="diagonal") if found else pl.DataFrame()
 
 
 def told(line, topic):
@@ -64,6 +64,15 @@ def test_an_order_says_whose_it_is_to_people_and_its_parcel_to_commerce():
 
     assert rows(line, "people", LINK).select("key", "belongs_to").rows() == [("order:1", "customer:anna")]
     assert rows(line, "commerce", LINK).select("key", "belongs_to").rows() == [("parcel:P1", "order:1")]
+
+
+def test_a_column_that_says_nothing_is_not_sent():
+    line = Line().send("order", order(at="10:00", order_id="1"), order(at="10:01", order_id="2", carrier="dhl"))
+    line.intake().read()
+
+    columns = rows(line, "commerce", "order").columns
+    assert "carrier" in columns
+    assert "refund_minor" not in columns
 
 
 def test_a_ticket_goes_to_its_person_only():
