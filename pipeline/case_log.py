@@ -15,7 +15,6 @@ import polars as pl
 from pipeline.expectation import DATE_MOVED, PARCEL_EVENT, PARCEL_TYPES
 from pipeline.frames import schema
 from pipeline.groups import NEVER, Groups, Mask, Millis, Places, at, picked
-from pipeline.watermark import in_ms
 
 KNOWN = schema(
     {
@@ -35,6 +34,9 @@ KNOWN = schema(
 
 SCANS = ("in_transit", "out_for_delivery", "attempt_failed", "available_for_pickup", "delivered", "exception", "returned_to_sender")
 """What tells where a parcel is; `info_received` only tells that the carrier expects it."""
+
+
+_NUMBERS = ("promised_at", "due_at", "eta_at", "amount_minor", "refund_minor")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class CaseLog:
     @cached_property
     def ms(self) -> Millis:
         """When each event happened."""
-        return in_ms(self.events["event_ms"])
+        return self.events["event_ms"].to_numpy()
 
     @cached_property
     def cases(self) -> Groups:
@@ -97,9 +99,21 @@ class CaseLog:
             found = found | (self.parcel >= 0)
         return found
 
+    @cached_property
+    def _is_said(self) -> pl.DataFrame:
+        return self.events.select(pl.all().is_not_null())  # one query for all columns
+
+    @cached_property
+    def _numbers(self) -> pl.DataFrame:
+        return self.events.select(pl.col(_NUMBERS).fill_null(NEVER))
+
     def has(self, name: str) -> Mask:
         """Which events have a value here."""
-        return self.events[name].is_not_null().to_numpy()
+        return self._is_said[name].to_numpy()
+
+    def number(self, name: str) -> Millis:
+        """A time in ms or an amount of each event; NEVER: it says none."""
+        return self._numbers[name].to_numpy()
 
     # Parcels ----------------------------------------------------------------------------------------------------------------
 
@@ -143,12 +157,12 @@ class CaseLog:
     def promise_of_case(self) -> Millis:
         """What was promised first with the order; NEVER: nothing."""
         says = self.has("promised_at")
-        return at(in_ms(self.events["promised_at"]), self.cases.first(says & ~self.is_carriers))
+        return at(self.number("promised_at"), self.cases.first(says & ~self.is_carriers))
 
     @cached_property
     def promise_of_parcel(self) -> Millis:
         """When each parcel is promised for; NEVER: nobody said."""
-        own = at(in_ms(self.events["promised_at"]), self.parcels.first(self.has("promised_at")))
+        own = at(self.number("promised_at"), self.parcels.first(self.has("promised_at")))
         of_case = self.promise_of_case[self.case_of_parcel]
         return np.where(of_case != NEVER, of_case, own)
 
@@ -159,7 +173,7 @@ class CaseLog:
         says = self.has("eta_at") & (self.parcel >= 0)
         rows = np.flatnonzero(says)
         rows = rows[np.argsort(self.parcel[rows], kind="stable")]
-        eta_ms = in_ms(self.events["eta_at"])
+        eta_ms = self.number("eta_at")
         if len(rows) > 1:
             before, after = rows[:-1], rows[1:]
             differs = (self.parcel[before] == self.parcel[after]) & (eta_ms[before] != eta_ms[after])

@@ -14,7 +14,7 @@ from pipeline.frames import TIME
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.groups import NEVER, Mask, Millis, Places, at, told_ms
 from pipeline.waits import kept_until
-from pipeline.watermark import in_ms, milliseconds
+from pipeline.watermark import milliseconds
 
 _FIRST = ("parent_id", "session_id", "visitor_id", "customer_id", "account_id", "currency", "country")
 _LAST = ("payment_method", "carrier", "assignee_id", "reason")
@@ -45,7 +45,7 @@ def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Place
     last = {name: log.word(name, log.cases.last(log.has(name))) for name in _LAST}
     refunds = log.has("refund_minor")
     has_refund = log.cases.count(refunds) > 0
-    refunded = np.where(has_refund, log.cases.total(refunds, in_ms(log.events["refund_minor"], null=0)), NEVER)
+    refunded = np.where(has_refund, log.cases.total(refunds, log.number("refund_minor")), NEVER)
     rows = who.with_columns(
         types,
         place["journey"],
@@ -55,9 +55,9 @@ def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Place
         _time("opened_at", log, log.cases.first(log.every)),
         _time("closed_at", log, np.where(said.to_numpy() == "open", -1, status)),
         _time("cancelled_at", log, log.cases.first(log.is_of(("order_cancelled", "rfq_withdrawn", "approval_withdrawn")))),
-        told_ms("amount_minor", at(in_ms(log.events["amount_minor"]), log.cases.last(log.has("amount_minor")))),
+        told_ms("amount_minor", at(log.number("amount_minor"), log.cases.last(log.has("amount_minor")))),
         told_ms("refund_minor", refunded),
-        told_ms("due_at", at(in_ms(log.events["due_at"]), log.cases.last(log.has("due_at")))).cast(TIME),
+        told_ms("due_at", at(log.number("due_at"), log.cases.last(log.has("due_at")))).cast(TIME),
         _time("quoted_at", log, log.cases.first(log.is_of(_QUOTES))),
         _time("answered_at", log, log.cases.first(log.is_of(("quote_accepted", "quote_rejected")))),
         pl.Series("n_quotes", log.cases.count(log.is_of(_QUOTES)), pl.UInt32),
@@ -106,7 +106,7 @@ def deliveries(log: CaseLog, who: pl.DataFrame, rules: FulfilmentRules) -> pl.Da
             _time("shipped_at", log, shipped),
             _time("first_scan_at", log, scan),
             told_ms("promised_at", log.promise_of_parcel).cast(TIME),
-            told_ms("eta_at", at(in_ms(log.events["eta_at"]), eta)).cast(TIME),
+            told_ms("eta_at", at(log.number("eta_at"), eta)).cast(TIME),
             pl.Series("n_eta_changes", parcels.count(log.date_moved), pl.UInt32),
             told_ms("delivered_at", log.delivered).cast(TIME),
             told_ms("late_ms", late),

@@ -14,7 +14,7 @@ from pipeline import case_rows, lapse_rows
 from pipeline.case_journeys import OWNERS, reached
 from pipeline.case_log import CaseLog
 from pipeline.case_signals import JOURNEY_OF, fired
-from pipeline.frames import TABLES, TIME
+from pipeline.frames import TIME
 from pipeline.friction import friction_score
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.groups import NEVER, Groups, Millis
@@ -29,7 +29,7 @@ class Told:
     """What there is to say of some cases."""
 
     tables: dict[str, pl.DataFrame]
-    """Table of TOLD -> its rows, as frames.TABLES has them, and `partition`."""
+    """Table of TOLD -> its rows: some columns of frames.TABLES, and `partition`."""
     next_ms: Millis
     """Of each case in the order of its log the first time at or after now beyond which it changes by itself; NEVER: it does not."""
     is_open: pl.Series
@@ -55,8 +55,7 @@ def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
     is_open = pl.Series(np.zeros(log.n, dtype=bool)).scatter(
         np.flatnonzero(case_rows.is_document(log)), (document["status"] == "open")
     )
-    conformed = {name: TABLES[name].conform(rows).drop("is_deleted") for name, rows in tables.items()}
-    return Told(conformed, _next(log, waiting, rules), is_open)
+    return Told(tables, _next(log, waiting, rules), is_open)
 
 
 def _next(log: CaseLog, waiting: pl.DataFrame, rules: FulfilmentRules) -> Millis:

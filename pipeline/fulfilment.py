@@ -125,8 +125,10 @@ def _changes(was: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]) -
     """What to say. `was` is empty where nothing was known."""
     found = {}
     for name, rows in now.items():
-        table = frames.TABLES[name]
-        found[name] = changed_rows(was.get(name, rows.clear()), rows, table.key).select(*table.schema, "partition")
+        old = was.get(name, rows.clear())
+        if rows.height or old.height:
+            table = frames.TABLES[name]
+            found[name] = table.conform(changed_rows(old, rows, table.key))
     return found
 
 

@@ -15,7 +15,6 @@ from pipeline.frames import TIME
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.groups import NEVER, Places, at, picked, told_ms
 from pipeline.hashing import also128, hash128, hexed
-from pipeline.watermark import in_ms
 
 
 def lapsed(log: CaseLog, waits: pl.DataFrame, seen: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
@@ -99,7 +98,7 @@ def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, found: pl.Data
             _time("recovered_at", np.where(recovers, met_ms, NEVER)),
             _time("returned_at", np.where(is_met & ~recovers, met_ms, NEVER)),
             pl.Series("status", status.tolist(), pl.String),
-            told_ms("value_minor", at(in_ms(log.events["amount_minor"]), log.cases.last(log.has("amount_minor")))[case]),
+            told_ms("value_minor", at(log.number("amount_minor"), log.cases.last(log.has("amount_minor")))[case]),
             of_case["currency"],
             of_case["country"],
         ]
@@ -113,6 +112,8 @@ def _time(name: str, ms: Places) -> pl.Series:
 
 def _causes(over: pl.DataFrame, found: pl.DataFrame, log: CaseLog) -> pl.DataFrame:
     """Of each lapse what came last before it in its case; of several at once a signal, then by name and id. Frames: -> `cause`, `cause_id`."""
+    if over.is_empty():
+        return pl.DataFrame(schema={"cause": pl.String, "cause_id": pl.String})
     reasons = pl.concat(
         [
             found.select("case", pl.Series("ms", log.ms[found["row"].to_numpy()], pl.Int64), pl.lit(0).alias("kind"), pl.col("signal").alias("cause"), pl.col("signal_id").alias("cause_id")),

@@ -5,6 +5,7 @@ Frames:  any columns of a table -> exactly those, in order
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -41,7 +42,7 @@ class Table:
     columns: tuple[Column, ...]
     meaning: str = ""
 
-    @property
+    @cached_property
     def schema(self) -> pl.Schema:
         """Column name -> dtype, in order."""
         return schema({column.name: column.dtype for column in self.columns})

@@ -19,7 +19,8 @@ from pipeline.expectation import Expectation, Key
 from pipeline.frames import schema
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.groups import NEVER, Mask, Millis, Places, at
-from pipeline.watermark import in_ms, milliseconds
+from pipeline.hashing import hash64
+from pipeline.watermark import milliseconds
 
 WAITS = schema(
     {
@@ -74,14 +75,10 @@ def sub_keys(log: CaseLog, key: Key) -> Places:
         return np.full(log.events.height, -1, dtype=np.int64)
     if key == "parcel":
         return np.where(log.has("parcel_key") & (log.parcel < 0), -2, log.parcel)
-    return _numbers(log.events["step" if key == "step" else "return_id"].cast(pl.String))
-
-
-def _numbers(names: pl.Series) -> Places:
-    rows = names.is_not_null().arg_true().to_numpy()
-    numbers = np.full(len(names), -1, dtype=np.int64)
+    name = "step" if key == "step" else "return_id"
+    numbers, rows = np.full(log.events.height, -1, dtype=np.int64), np.flatnonzero(log.has(name))
     if len(rows):
-        numbers[rows] = names.gather(rows).rank("dense").to_numpy().astype(np.int64) - 1
+        numbers[rows] = np.unique(hash64(log.events[name].gather(rows).cast(pl.String)), return_inverse=True)[1]
     return numbers
 
 
@@ -126,7 +123,7 @@ def _due(log: CaseLog, rules: FulfilmentRules, expectation: Expectation, arms: M
     if expectation.due == "promised_at":
         due_ms[rows] = promises(log, rules, rows)
     elif expectation.due is not None:
-        said = in_ms(log.events[expectation.due], null=NEVER)[rows]
+        said = log.number(expectation.due)[rows]
         due_ms[rows] = np.where(said != NEVER, said, due_ms[rows])
     return due_ms
 
@@ -159,16 +156,33 @@ def _concerning(log: CaseLog, expectation: Expectation, arms: Mask, sub: Places)
         row = row[has_arm[log.case[row]]]
         group = log.case[row]
     else:
-        keys = pl.DataFrame({"case": log.case[armed], "sub": sub[armed]}).unique(maintain_order=True)
-        is_named = pl.col("sub") >= 0
-        keys = keys.filter(is_named | ~is_named.any().over("case")).with_row_index("group")
-        both = pl.DataFrame({"row": row, "case": log.case[row], "own": sub[row], "arms": arms[row]}).join(keys, on="case")
-        is_same = pl.col("own") == pl.col("sub")
-        both = both.filter(is_same | (~pl.col("arms") & ((pl.col("own") < 0) | (pl.col("sub") < 0))))
-        row, group = both["row"].to_numpy().astype(np.int64), both["group"].to_numpy().astype(np.int64)
+        row, group = _of_groups(log, row, arms, sub, _groups(log.case[armed], sub[armed]))
     order = np.lexsort((row, ~arms[row], log.ms[row], group))
     row, group = row[order], group[order]
     return _Rows(row, group, log.ms[row], arms[row], meets[row], voids[row], at_once[row])
+
+
+def _groups(case: Places, sub: Places) -> tuple[Places, Places]:
+    """Case and sub key of each group, in order of the case; one without a name only where the case has none with one."""
+    width = int(sub.max(initial=-1)) + 2
+    pairs = np.unique(case * width + sub + 1)
+    of_case, of_sub = pairs // width, pairs % width - 1
+    is_named = of_sub >= 0
+    kept = is_named | ~np.isin(of_case, of_case[is_named])
+    return of_case[kept], of_sub[kept]
+
+
+def _of_groups(log: CaseLog, row: Places, arms: Mask, sub: Places, groups: tuple[Places, Places]) -> tuple[Places, Places]:
+    """Each of these rows with each of the groups that it concerns."""
+    of_case, of_sub = groups
+    begins, ends = (np.searchsorted(of_case, log.case[row], side=side) for side in ("left", "right"))
+    counts = ends - begins
+    starts = np.cumsum(counts) - counts
+    group = np.arange(counts.sum()) - np.repeat(starts - begins, counts)
+    row = np.repeat(row, counts)
+    own, wanted = sub[row], of_sub[group]
+    concerns = (own == wanted) | (~arms[row] & ((own < 0) | (wanted < 0)))
+    return row[concerns], group[concerns]
 
 
 _Found = tuple[Places, Places, Millis, Millis, Millis]

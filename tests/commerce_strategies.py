@@ -168,7 +168,7 @@ class Office:
         if self.delays == "any":
             arriving += [(at + dice.choice(AGAIN), event) for at, event in dice.choices(arriving, k=len(events) // 10)]
         log = placed(arriving)
-        for record in dice.choices(log, k=dice.randint(0, 4)):
+        for record in dice.choices(log, k=dice.randint(0, 3)):
             record["cut_before"] = True
         if self.delays == "any":
             for record in dice.choices(log, k=dice.randint(0, 2)):
@@ -178,4 +178,4 @@ class Office:
 
 def offices(delays: str = "any") -> st.SearchStrategy[Office]:
     """Many documents or a few."""
-    return st.builds(Office, seed=st.integers(0, 2**32), documents=st.sampled_from((30, 30, 15, 4)), delays=st.just(delays))
+    return st.builds(Office, seed=st.integers(0, 2**32), documents=st.sampled_from((24, 24, 12, 3)), delays=st.just(delays))

@@ -22,7 +22,8 @@ STORIES = [scenario for path in sorted(FOLDER.glob("*.toml")) for scenario in to
 DAYS = replace(RULES, promise_by="day", calendars=Calendars(default=Calendar("Europe/Berlin")))
 ORDER = {"outcomes": "lapsed_at", "signals": "fired_at", "steps": "step_index", "cases": "order_id", "deliveries": "delivery_id"}
 """Table -> what its rows are told by."""
-WAYS = ("whole", "restored after every event", "event by event in another partition")
+WAYS = ("whole", "in pieces")
+"""In pieces: event by event, restored from a checkpoint after each, in another partition."""
 
 
 def events_of(scenario: dict[str, Any]) -> list[Event]:
@@ -46,14 +47,13 @@ def rules_of(scenario: dict[str, Any]):
 def shown(scenario: dict[str, Any], way: str) -> dict[str, list[Event]]:
     """What the views show in the end."""
     fold, log, until = FulfilmentFold(rules_of(scenario)), events_of(scenario), clock(scenario["until"])
-    if way == "event by event in another partition":
-        log = [{**record, "partition": 5} for record in log]
-    if way != "whole":
-        log = [{**record, "cut_before": True} for record in log]
+    if way == "in pieces":
+        log = [{**record, "partition": 5, "cut_before": True} for record in log]
 
     def between(state):
-        kept = {piece.name: through_arrow(piece.frame()) for piece in state.pieces(0)}
-        return fold.empty().restored(0, kept) if way == "restored after every event" else state
+        if way == "whole":
+            return state
+        return fold.empty().restored(5, {piece.name: through_arrow(piece.frame()) for piece in state.pieces(5)})
 
     view = now(told(fold, log, until=until, between=between))
     return {name: frame.to_dicts() for name, frame in view.items()}
