@@ -72,6 +72,13 @@ WHOSE = schema({"site": pl.String, "order_id": pl.String})
 _FRESH = pl.Schema([*KEPT.items(), *WHOSE.items()])
 
 
+def records(batch: pl.DataFrame) -> pl.DataFrame:
+    """What is an event of a case, of what a stage has passed on: a parcel's order is learned from `order_shipped`, not from links."""
+    if "is_forwarded" not in batch.columns:
+        return batch
+    return batch.filter(pl.col("family").is_in(FAMILIES), ~pl.col("is_forwarded"))
+
+
 def judged(
     batch: pl.DataFrame, watermarks: pl.DataFrame, ids: EventIds, lateness: timedelta, horizon: timedelta
 ) -> tuple[Verdicts, pl.DataFrame]:

@@ -1,10 +1,9 @@
 """What becomes of every record that a fold is given: applied, a repeat, or too late.
 
-Frames:  event columns and POSITION -> frames.REFUSED, frames.FATES
+Frames:  event columns and POSITION -> frames.REFUSED, frames.FATES; with passed.ORIGIN beside, REFUSED_OF_ORIGIN and FATES_OF_ORIGIN
 Cases:   further behind the watermark than the horizon -> too late, never applied | seen before -> duplicate | behind the watermark -> applied, and counted as late
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.event_ids import EventIds
 from pipeline.frames import FATES, REFUSED
 from pipeline.hashing import Hashes
+from pipeline.passed import FATES_OF_ORIGIN, REFUSED_OF_ORIGIN
 from pipeline.rejects import Reason
 from pipeline.watermark import UNREAD, Millis, in_ms, milliseconds
 
@@ -30,9 +30,9 @@ class Verdicts:
     ids: EventIds
     """All applied ids, these among them."""
     rejects: pl.DataFrame
-    """frames.REFUSED."""
+    """frames.REFUSED, or REFUSED_OF_ORIGIN."""
     fates: pl.DataFrame
-    """frames.FATES."""
+    """frames.FATES, or FATES_OF_ORIGIN."""
 
 
 def judged_by(
@@ -62,7 +62,7 @@ def judged_by(
         event_ms,
         kept,
         _refused(batch[refused], before_ms[refused]),
-        _fates(partition, fate, is_read & (event_ms < before_ms)),
+        _fates(batch.select(name for name in _PLACE if name in batch.columns), fate, is_read & (event_ms < before_ms)),
     )
 
 
@@ -75,19 +75,26 @@ def forgotten(watermarks: pl.DataFrame, horizon_ms: int) -> dict[int, int]:
 def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:
     behind_s = (before_ms - in_ms(events["event_at"])) // 1_000
     detail = pl.concat_str(pl.lit("event_at lies "), pl.Series(behind_s).cast(pl.String), pl.lit(" s behind the watermark"))
-    return events.select("partition", "offset", pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail")).cast(REFUSED)
+    schema = REFUSED_OF_ORIGIN if "origin_topic" in events.columns else REFUSED
+    return (
+        events.with_columns(pl.lit(str(Reason.TOO_LATE)).alias("reason"), detail.alias("detail"))
+        .select(schema.names())
+        .cast(schema)
+    )
 
 
+_PLACE = ("partition", "origin_topic", "origin_partition")
+"""Where a record is counted."""
 _FATES = ("applied", "duplicate", "too_late")
 
 
-def _fates(partition: NDArray[np.int32], fate: NDArray[np.int64], late: NDArray[np.bool_]) -> pl.DataFrame:
-    counted: Mapping[str, object] = {"partition": partition, "fate": fate, "late": late & (fate == 0)}
+def _fates(place: pl.DataFrame, fate: NDArray[np.int64], late: NDArray[np.bool_]) -> pl.DataFrame:
+    schema = FATES_OF_ORIGIN if "origin_topic" in place.columns else FATES
     return (
-        pl.DataFrame(counted)
-        .group_by("partition", "fate", maintain_order=True)
+        place.with_columns(pl.Series("fate", fate), pl.Series("late", late & (fate == 0)))
+        .group_by(*place.columns, "fate", maintain_order=True)
         .agg(pl.len().alias("n"), pl.col("late").sum().alias("n_late"))
         .with_columns(pl.col("fate").replace_strict(dict(enumerate(_FATES)), return_dtype=pl.String))
-        .select(FATES.names())
-        .cast(FATES)
+        .select(schema.names())
+        .cast(schema)
     )

@@ -1,6 +1,6 @@
 """The fold by order: documents and their parcels, what was expected of whom, and what came of it.
 
-Frames:  commerce.COMMERCE + POSITION -> frames.CASES, DELIVERIES, STEPS, SIGNALS, OUTCOMES, EVENTS
+Frames:  commerce.COMMERCE + POSITION, or passed.heard("order", "delivery") -> frames.CASES, DELIVERIES, STEPS, SIGNALS, OUTCOMES, EVENTS
 Time:    event time, or the watermark that stands beside each row; a wait has lapsed once watermark > due
 Cases:   an event that came late -> a lapse is retracted or corrected | a parcel whose order is learned later -> its events move there
          nothing comes -> what is due by the watermark is told all the same
@@ -24,7 +24,7 @@ from pipeline.case_log import KNOWN, CaseLog
 from pipeline.case_sweep import swept
 from pipeline.case_views import TOLD, Told, told
 from pipeline.changed_rows import changed_rows
-from pipeline.commerce import case_keys, fresh, judged, parcel_keys
+from pipeline.commerce import case_keys, fresh, judged, parcel_keys, records
 from pipeline.fold import Step
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.fulfilment_state import FulfilmentState
@@ -49,6 +49,7 @@ class FulfilmentFold:
     def step(self, state: FulfilmentState, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[FulfilmentState]:
         """Fold one batch, which may be empty: time alone goes on then."""
         rules = self.rules
+        batch = records(batch)
         found, after = judged(batch, watermarks, state.ids, rules.allowed_lateness, rules.dedup_horizon)
         applied = batch[found.chosen]
         events = fresh(applied)
