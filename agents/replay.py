@@ -6,7 +6,7 @@ Time:    no wall clock: record time = `event_at`, one partition, in order; at th
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
@@ -17,6 +17,7 @@ from agents.mapping import Plan, stream
 from agents.mapping_engine import MappingEngine, Seen
 from agents.replayed_events import PARTITION, Batch, Judge, letters, unparsed
 from pipeline.checks import Bounds
+from pipeline.commerce import COMMERCE_FAMILY, FAMILIES, together
 from pipeline.events import POSITION, event_schema
 from pipeline.fold import Step
 from pipeline.frames import FATE_NAMES, WATERMARKS
@@ -116,7 +117,15 @@ class _Run:
 
     def __init__(self, fold: Fold) -> None:
         self.fold, self._state = fold, fold.empty()
+        self.families = FAMILIES if fold.family == COMMERCE_FAMILY else (fold.family,)
         self._watermarks = pl.DataFrame({"partition": [PARTITION], "watermark": [None]}, schema=WATERMARKS)
+
+    def reads(self, batch: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        """What the fold reads of a batch, by family."""
+        if self.fold.family == COMMERCE_FAMILY:
+            return together(batch)
+        nothing = pl.DataFrame(schema={**event_schema(self.fold.family), **POSITION})
+        return batch.get(self.fold.family, nothing)
 
     def step(self, events: pl.DataFrame) -> Step[Any]:
         done = self.fold.step(self._state, events, self._watermarks)
@@ -128,7 +137,7 @@ class _Run:
         reached = self._watermarks["watermark"][0]
         at = until if reached is None else max(until, reached)
         self._watermarks = pl.DataFrame({"partition": [PARTITION], "watermark": [at]}, schema=WATERMARKS)
-        return self.step(pl.DataFrame(schema={**event_schema(self.fold.family), **POSITION}))
+        return self.step(self.reads({}))
 
 
 Told = Callable[[int, datetime | None], None]
@@ -141,7 +150,7 @@ class Replay:
     def __init__(self, plans: Sequence[Plan], folds: Sequence[Fold], bounds: Bounds, until: Until) -> None:
         """Replay these mappings or files through these folds."""
         self._plans, self._bounds, self._until = list(plans), bounds, until
-        self._runs = {fold.family: _Run(fold) for fold in folds}
+        self._runs = [_Run(fold) for fold in folds]
         self._done = Replayed()
         self._last_at: datetime | None = None
 
@@ -181,10 +190,11 @@ class Replay:
             last_at = events["event_at"].max()
             assert isinstance(last_at, datetime)
             self._last_at = last_at if self._last_at is None else max(self._last_at, last_at)
-            run = self._runs.get(family)
-            if run is None:
+            if not any(family in run.families for run in self._runs):
                 self._done.unused[family] += events.height
-            else:
+        for run in self._runs:
+            events = run.reads(batch.events)
+            if events.height:
                 self._say(run.fold, run.step(events), batch, store)
 
     def _say(self, fold: Fold, done: Step[Any], batch: Batch, store: Kept) -> None:
@@ -205,5 +215,5 @@ class Replay:
         if self._last_at is None:
             return
         until = self._until.at or (self._last_at if self._until.leaves_open else self._last_at + EVERY_WAIT)
-        for run in self._runs.values():
+        for run in self._runs:
             store.put(run.elapse(until).tables)

@@ -17,6 +17,8 @@ from agents.replay_store import ReplayStore
 from agents.settings import Settings
 from pipeline.checks import Bounds
 from pipeline.frames import FATE_NAMES
+from pipeline.fulfilment import FulfilmentFold
+from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.sessions import SessionsFold
 from sinks.clickhouse import ClickHouse
 
@@ -71,11 +73,11 @@ class Inputs:
 
 def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: terminal.Way) -> Replayed:
     """Replay into a store. Raises: agents.mishaps.MISHAPS."""
-    fold = SessionsFold(settings.session_rules(store_events=True))
+    folds = SessionsFold(settings.session_rules(store_events=True)), FulfilmentFold(FulfilmentRules(store_events=True))
     with inputs.planned() as (engine, planned), ClickHouse(dsn, settings.clickhouse.database) as clickhouse:
         store = ReplayStore(clickhouse, batch_rows=settings.clickhouse.batch_rows)
         store.open()
-        done = Replay(planned, (fold,), settings.bounds(), until).run(engine, store, seen=reading(way), told=folding(way))
+        done = Replay(planned, folds, settings.bounds(), until).run(engine, store, seen=reading(way), told=folding(way))
     for family, n in done.unused.items():
         terminal.warning(f"{n:,} good events of family {family} were read and not used: nothing folds it yet")
     if done.n_after:

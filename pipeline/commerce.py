@@ -6,6 +6,7 @@ Frames:  COMMERCE + POSITION -> KEPT
 Cases:   a column `watermark` stands beside -> it is the watermark just before each row, told by whoever sent it; else it follows from the events
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -13,13 +14,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.event_ids import EventIds, apart
-from pipeline.events import event_schema
+from pipeline.events import POSITION, event_schema
 from pipeline.fates import Verdicts, judged_by
 from pipeline.frames import TIME, schema
 from pipeline.hashing import Hashes, also64, also128, hash64, hash128
 from pipeline.watermark import Millis, advanced, from_ms, in_ms
 
 FAMILIES = ("order", "delivery")
+COMMERCE_FAMILY = "commerce"
+"""What a fold says it reads that reads both."""
 
 COMMERCE = schema({"family": pl.String(), **event_schema("order"), **event_schema("delivery")})
 """What stands in an event of either family; in the order of the contracts."""
@@ -77,6 +80,13 @@ def records(batch: pl.DataFrame) -> pl.DataFrame:
     if "is_forwarded" not in batch.columns:
         return batch
     return batch.filter(pl.col("family").is_in(FAMILIES), ~pl.col("is_forwarded"))
+
+
+def together(events: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Events of both families in order of their offsets. Frames: family -> event_schema(family) + POSITION -> COMMERCE + POSITION."""
+    nothing = schema({**COMMERCE, **POSITION}).to_frame()
+    found = [rows.with_columns(pl.lit(family).alias("family")) for family, rows in events.items() if family in FAMILIES]
+    return pl.concat([nothing, *found], how="diagonal").sort("partition", "offset")
 
 
 def judged(

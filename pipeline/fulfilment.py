@@ -24,7 +24,7 @@ from pipeline.case_log import KNOWN, CaseLog
 from pipeline.case_sweep import swept
 from pipeline.case_views import TOLD, Told, told
 from pipeline.changed_rows import changed_rows
-from pipeline.commerce import case_keys, fresh, judged, parcel_keys, records
+from pipeline.commerce import COMMERCE_FAMILY, case_keys, fresh, judged, parcel_keys, records
 from pipeline.fold import Step
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.fulfilment_state import FulfilmentState
@@ -39,7 +39,7 @@ class FulfilmentFold:
 
     rules: FulfilmentRules = field(default_factory=FulfilmentRules)
     name: ClassVar[str] = "fulfilment"
-    family: ClassVar[str] = "commerce"
+    family: ClassVar[str] = COMMERCE_FAMILY
     tables: ClassVar[tuple[str, ...]] = (*TOLD, "events")
 
     def empty(self) -> FulfilmentState:

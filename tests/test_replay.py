@@ -19,6 +19,8 @@ from agents.replay_store import ReplayStore
 from agents.store_claim import Kind, StoreClaimed, claim
 from pipeline.checks import Bounds
 from pipeline.frames import TABLES
+from pipeline.fulfilment import FulfilmentFold
+from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
 from sinks.failures import WriteFailed
@@ -179,6 +181,58 @@ def test_families_that_nothing_folds_are_counted(store, tmp_path):
 
     assert done.unused == {"order": 1}
     assert done.fates["applied"] == 2
+
+
+def bought(at, event_type, **fields):
+    """An event of order o1 or of its parcel p1."""
+    family = "delivery" if "delivery_id" in fields and "order_id" not in fields else "order"
+    ids = {} if family == "delivery" else {"order_id": "o1", "customer_id": "anna"}
+    when = (START + timedelta(days=at)).isoformat()
+    return {
+        "event_id": f"{event_type}-{at}",
+        "event_type": event_type,
+        "event_at": when,
+        "site": "s",
+        "family": family,
+        **ids,
+        **fields,
+    }
+
+
+def test_orders_and_deliveries_are_one_story_whichever_file_they_lie_in(store, tmp_path):
+    """A parcel that knows no order, its order in another file, rows in no order; and one row too many that nobody can read."""
+    orders = [
+        bought(0.3, "order_shipped", delivery_id="p1", order_id="o1"),
+        bought(0, "order_placed", promised_at=(START + timedelta(days=2)).isoformat()),
+        bought(0.1, "order_placed", order_id=None),
+    ]
+    scans = [
+        bought(5, "delivered", delivery_id="p1"),
+        bought(0.5, "in_transit", delivery_id="p1"),
+        bought(1, "delivered", delivery_id="p2"),  # so the shop is known to tell deliveries
+    ]
+    for name, rows in {"orders": orders, "scans": scans, "clicks": [{**each, "family": "clickstream"} for each in LEFT]}.items():
+        (tmp_path / f"{name}.ndjson").write_text("\n".join(map(json.dumps, rows)))
+    with MappingEngine(tmp_path) as engine, store.open() as clickhouse:
+        tables = ReplayStore(clickhouse, batch_rows=100_000)
+        tables.open()
+        folds = SessionsFold(SessionRules(store_events=True)), FulfilmentFold(FulfilmentRules(store_events=True))
+        done = Replay(file_plans(input_files([tmp_path]), engine), folds, Bounds(), Until.parsed("end")).run(engine, tables)
+
+    assert store.query("SELECT order_id, status, is_late, n_updates FROM cases_now").rows() == [("o1", "delivered", 1, 2)]
+    assert store.query("SELECT delivery_id, order_id, linked_by FROM deliveries_now ORDER BY 1").rows() == [
+        ("p1", "o1", "order"),
+        ("p2", "", "unlinked"),
+    ]
+    assert store.query("SELECT status FROM outcomes_now WHERE expectation = 'delivered_by_promise'").rows() == [("recovered",)]
+    assert store.query("SELECT family, count() FROM events_now GROUP BY family ORDER BY family").rows() == [
+        ("clickstream", 2),
+        ("delivery", 3),
+        ("order", 2),
+    ]
+    assert done.unused == {}
+    assert done.summary()["fates"] == {"applied": 7, "duplicate": 0, "rejected": 1, "too_late": 0}
+    assert done.tables["cases"] == 1
 
 
 def test_nothing_to_read_is_nothing_to_write(store, tmp_path):
