@@ -61,6 +61,8 @@ class Connection:
     """Name of the consumer group, and first part of the names of our topics."""
     partitions: int = 4
     """Of topics that are made."""
+    undivided: frozenset[str] = frozenset()
+    """Topics that are made with one partition all the same."""
     replication: int = 1
     """Of topics that are made."""
     librdkafka: Mapping[str, str] = field(default_factory=dict)
@@ -238,7 +240,7 @@ def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
     read = {**{stage.name: stage.topic for stage in stages}, SINK: rows}
     passed = {topic for stage in stages for topic in stage.outputs.values()}
     partitions = {
-        topic: 1 if topic in there else kafka.partitions for topic in {*read.values(), *passed}
+        topic: 1 if topic in there or topic in kafka.undivided else kafka.partitions for topic in {*read.values(), *passed}
     }  # what is there may have any number
 
     def described(topic: str, n: int) -> Topic:

@@ -3,7 +3,7 @@
 **Delivery:** as every stage (shell, passing). It remembers nothing but its position.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from agents import topics
 from agents.defective_batch import Again
 from agents.stages import Decode, Stage, Watch
 from pipeline.intake import IntakeFold
+from pipeline.passed import COMMERCE, PEOPLE
 
 FAMILIES = ("order", "delivery", "ticket")
 """Those whose keys are made by us."""
@@ -25,13 +26,19 @@ def intake_stages(
     decode_of: Callable[[str], Decode],
     *,
     watch_of: Callable[[str], Watch] | None = None,
+    read_by: Collection[str] = (COMMERCE, PEOPLE),
     allowed_lateness: timedelta = timedelta(minutes=10),
 ) -> list[Stage[Any]]:
-    """One stage a family. `topic_of`: family -> its topic; `decode_of` is asked with the family, `watch_of` with the topic."""
+    """One stage a family. `topic_of`: family -> its topic; `decode_of` is asked with the family, `watch_of` with the topic.
+
+    `read_by`: the internal topics that somebody reads; a family that goes to none of them has no stage.
+    """
     stages: list[Stage[Any]] = []
     for family in FAMILIES:
         fold = IntakeFold(family, topic_of[family], allowed_lateness)
-        outputs = {to: topics.passed(prefix, to) for to in fold.outputs}
+        outputs = {to: topics.passed(prefix, to) for to in fold.outputs if to in read_by}
+        if not outputs:
+            continue
         stage = Stage(fold.name, fold.topic, fold, decode_of(family), again=NO_REPLAY, outputs=outputs)
         stages.append(stage if watch_of is None else replace(stage, watch=watch_of(fold.topic)))
     return stages

@@ -44,8 +44,8 @@ class Passing:
         self._say(about)
 
     def rows(self, passed: Iterable[Passed], about: Callable[[int, str], About]) -> None:
-        """Send rows; `about` says, for a source partition and a table, what goes with them."""
-        for each in passed:
+        """Send rows, if anybody reads them; `about` says, for a source partition and a table, what goes with them."""
+        for each in (rows for rows in passed if rows.to in self._outputs):
             topic, n = self._outputs[each.to]
             to = pl.Series("to", partitions(each.rows["site"], each.rows["key"], n))
             said = [name for name in travelling(each.table) if each.rows[name].null_count() < each.rows.height]

@@ -18,7 +18,6 @@ from agents.settings import Settings
 from pipeline.checks import Bounds
 from pipeline.frames import FATE_NAMES
 from pipeline.fulfilment import FulfilmentFold
-from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.sessions import SessionsFold
 from sinks.clickhouse import ClickHouse
 
@@ -73,7 +72,7 @@ class Inputs:
 
 def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: terminal.Way) -> Replayed:
     """Replay into a store. Raises: agents.mishaps.MISHAPS."""
-    folds = SessionsFold(settings.session_rules(store_events=True)), FulfilmentFold(FulfilmentRules(store_events=True))
+    folds = SessionsFold(settings.session_rules(store_events=True)), FulfilmentFold(settings.fulfilment_rules(store_events=True))
     with inputs.planned() as (engine, planned), ClickHouse(dsn, settings.clickhouse.database) as clickhouse:
         store = ReplayStore(clickhouse, batch_rows=settings.clickhouse.batch_rows)
         store.open()

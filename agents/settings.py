@@ -16,6 +16,7 @@ from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
 from pipeline.checks import Bounds
+from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journey_map import DEFAULT_JOURNEYS, Journey, JourneyMap, JourneyStep
 from pipeline.session_rules import SessionRules
 from sinks.addresses import address
@@ -60,11 +61,11 @@ class KafkaSettings(Section):
     clickstream_topic: str = topics.CLICKSTREAM
     """Topic of clickstream events."""
     orders_topic: str = topics.ORDERS
-    """Topic of order events, under any key and in any partition. `ebbtide feed` writes to it; the worker does not read it yet."""
+    """Topic of order events, under any key and in any partition; the worker reads it where `fulfilment.enabled`."""
     deliveries_topic: str = topics.DELIVERIES
     """Topic of delivery events; likewise."""
     tickets_topic: str = topics.TICKETS
-    """Topic of ticket events; likewise."""
+    """Topic of ticket events. `ebbtide feed` writes to it; the worker does not read it yet."""
     librdkafka: dict[str, str] = Field(default_factory=dict, repr=False)
     """Settings of librdkafka as they are, for security: `"security.protocol" = "SASL_SSL"`."""
     schema_registry_url: Annotated[
@@ -204,6 +205,17 @@ class RollupSettings(Section):
     """What counts are split by: device, country, acquisition_channel."""
 
 
+class FulfilmentSettings(Section):
+    """Orders and their parcels: cases, and what was expected of whom and did not happen."""
+
+    enabled: bool = False
+    """Whether the worker reads the topics of orders and deliveries; always in `up` and `replay`."""
+    allowed_lateness_s: Annotated[int, Field(ge=0)] = 600
+    """How far the watermark of orders and deliveries stays behind their latest event, s."""
+    promise_by: Literal["time", "day"] = "time"
+    """Whether a promised delivery holds until its time, or until the end of that day (UTC)."""
+
+
 class StoreSettings(Section):
     """What is kept beside the tables that are always there."""
 
@@ -264,6 +276,7 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     sessions: SessionSettings = SessionSettings()
     rollups: RollupSettings = RollupSettings()
+    fulfilment: FulfilmentSettings = FulfilmentSettings()
     store: StoreSettings = StoreSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -305,6 +318,14 @@ class Settings(BaseSettings):
             dimensions=rollups.dimensions,
             store_events=self.store.events if store_events is None else store_events,
             send_every=timedelta(seconds=sessions.send_every_s),
+        )
+
+    def fulfilment_rules(self, *, store_events: bool | None = None) -> FulfilmentRules:
+        """What the fold by order is told; likewise."""
+        return FulfilmentRules(
+            allowed_lateness=timedelta(seconds=self.fulfilment.allowed_lateness_s),
+            promise_by=self.fulfilment.promise_by,
+            store_events=self.store.events if store_events is None else store_events,
         )
 
     def bounds(self) -> Bounds:

@@ -12,11 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka.admin import AdminClient
 
+from agents import topics
 from agents.app import Connection, Worker, build_app
+from agents.commerce_stages import commerce_stages
 from agents.defective_batch import Again
 from agents.defects import EXIT_DATA, end_process
 from agents.refused_rows import RefusedRows
@@ -29,6 +32,7 @@ from agents.takeover import InputsFrom
 from agents.telemetry import told
 from agents.topics import look_at
 from pipeline.decode import Decoded, Records
+from pipeline.passed import COMMERCE
 from pipeline.sessions import SessionsFold
 from sinks.batching import Batching
 from sinks.clickhouse import ClickHouse, connect
@@ -84,14 +88,16 @@ def assemble(
         buffer_bytes=store.buffer_bytes,
     )
     refused.writer = writer
-    fold = SessionsFold(settings.session_rules())
-    registry = open_registry(kafka.schema_registry_url, clickstream_topic=kafka.clickstream_topic)
-    decode = _patient(decoder(registry, fold.family, settings.bounds()))
-    stop = partial(end_process, code=EXIT_DATA)
-    limited = Limited(settings.dead_letters.limit(), topic=kafka.clickstream_topic, stop=stop)
-    stage = Stage(fold.name, kafka.clickstream_topic, fold, decode, limited, again or Again())
     worker = build_app(
-        Connection(kafka.bootstrap, kafka.prefix, kafka.partitions, kafka.replication, kafka.librdkafka, state_dir),
+        Connection(
+            kafka.bootstrap,
+            kafka.prefix,
+            kafka.partitions,
+            frozenset({topics.passed(kafka.prefix, COMMERCE)}),
+            kafka.replication,
+            kafka.librdkafka,
+            state_dir,
+        ),
         ShellSettings(
             max_batch_events=settings.worker.max_batch_events,
             linger_s=settings.worker.linger_ms / 1_000,
@@ -101,10 +107,27 @@ def assemble(
             downtime_counts=downtime_counts,
             inputs_from=inputs_from,
         ),
-        [stage],
+        _stages(settings, again or Again()),
         writer,
     )
     return Assembled(worker, writer)
+
+
+def _stages(settings: Settings, again: Again) -> list[Stage[Any]]:
+    kafka = settings.kafka
+    registry = open_registry(kafka.schema_registry_url, topics=kafka.topics)
+
+    def decode_of(family: str) -> Decode:
+        return _patient(decoder(registry, family, settings.bounds()))
+
+    def watch_of(topic: str) -> Limited:
+        return Limited(settings.dead_letters.limit(), topic=topic, stop=partial(end_process, code=EXIT_DATA))
+
+    fold, clicks = SessionsFold(settings.session_rules()), kafka.clickstream_topic
+    stages: list[Stage[Any]] = [Stage(fold.name, clicks, fold, decode_of(fold.family), watch_of(clicks), again)]
+    if settings.fulfilment.enabled:
+        stages += commerce_stages(kafka, settings.fulfilment_rules(), decode_of, watch_of)
+    return stages
 
 
 def _claimed(settings: Settings, name: str) -> bool:
