@@ -165,8 +165,9 @@ class RunConsumer(faust_consumer.Consumer):
             self._arrived.clear()
             records = self._take(active)  # what came between the two
         if not records:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), timeout)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):  # wait_for of Python 3.11 swallows a cancellation that meets an arrival
+                    await self._arrived.wait()
             records = self._take(active)
         return records
 
