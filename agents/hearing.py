@@ -105,12 +105,12 @@ class Hearing:
         told, versions = [], dict.fromkeys(self._ears, 0)
         for head in decoded.heads:
             ear, about = self._ears[head.partition], head.about
-            known, before_ms = ear.heard.get(about.source), ear.reached_ms
+            known = ear.heard.get(about.source)
             came_to = -1 if known is None or known.turn != about.turn else known.offset
             if ear.take(head):
                 versions[head.partition] = max(versions[head.partition], about.version)
                 if about.table:
-                    told.append((head.partition, head.offset, came_to, None if before_ms == UNREAD else before_ms))
+                    told.append((head.partition, head.offset, came_to, None if ear.reached_ms == UNREAD else ear.reached_ms))
             elif not about.is_marker:
                 self._ignored(head)
         events = self._unheard(decoded.events, told)

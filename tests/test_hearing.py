@@ -1,8 +1,10 @@
 """The fold behind intake: whatever its sources say twice, late or under an epoch that is over, every event is applied once."""
 
+from dataclasses import replace
+
 import polars as pl
 
-from agents.arrow_batches import messages
+from agents.arrow_batches import Batch, messages
 from pipeline.about import About, Source
 from pipeline.frames import TIME
 from pipeline.passed import LINK
@@ -181,9 +183,28 @@ def test_a_topic_that_was_made_anew_is_read_anew():
     line.log.partitions["orders", 0].clear()
     line.send("order", *orders(4, 2))
     line.intake(inputs_from="earliest").read()
-
     assert applied(read_all(fold)) == ["o1", "o2", "o3", "o4"]
     assert fold.folding.origins == {("orders", 0): {"applied": 4, "duplicate": 1, "n_late": 0}}
+
+    line.intake().read()  # and what the next one says again is a repeat, as ever
+    assert read_all(fold).folding.origins == {("orders", 0): {"applied": 4, "duplicate": 1, "n_late": 0}}
+
+
+def test_a_topic_that_was_made_anew_is_read_anew_also_if_the_message_that_says_so_is_gone():
+    line = Line().send("order", *orders(1, 2, 3))
+    line.intake().read().keep()
+    fold = read_all(line.fold())
+    line.log.partitions["orders", 0].clear()
+    line.send("order", order(at="10:00", order_id="3", event_id="o4"))
+    ends = {at: len(line.log.partitions["commerce", at]) for at in range(INTERNAL["commerce"])}
+    intake = line.intake(inputs_from="earliest")
+    for at, end in ends.items():
+        markers = line.log.partitions["commerce", at][end:]
+        assert [Batch(each.value).about.turn for each in markers] == [1]
+        line.log.partitions["commerce", at][end:] = [replace(each, value=b"retention") for each in markers]
+    intake.read()
+
+    assert applied(read_all(fold)) == ["o1", "o2", "o3", "o4"]
 
 
 def test_what_is_too_late_becomes_a_dead_letter_with_its_original_bytes_and_place():
@@ -233,13 +254,13 @@ def test_a_message_that_is_none_of_ours_is_a_dead_letter_and_stops_nothing():
 
 def test_forwarded_rows_say_nothing_of_time_and_have_no_fate():
     line = Line().send("order", *orders(1))
-    line.intake().read()
     columns = {"site": "shop", "event_id": "o9", "event_at": clock("09:00"), "event_type": "order_placed", "key": "order:9"}
     rows = pl.DataFrame({name: [said] for name, said in columns.items()}).cast({"event_at": TIME})
     holder = Source("collect", "commerce", 1)
     for message in messages(rows, About(holder, 3, 7, None, table="order", is_forwarded=True)):
         line.log.send("commerce", 0, message)
     line.log.flush()
+    line.intake().read()
     fold = CollectingFold()
     behind = read_all(line.fold(fold=fold))
 
