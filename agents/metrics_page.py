@@ -21,7 +21,7 @@ from agents.folding import Folding
 from agents.measures import Histogram
 from agents.metrics import Metric
 from agents.shell import Shell
-from pipeline.frames import FATE_NAMES, TABLES
+from pipeline.frames import FATE_NAMES, PASSED, TABLES
 from pipeline.rejects import Reason
 from sinks.writer import Writer
 
@@ -72,7 +72,8 @@ class WorkerMetrics(Collector):
             lambda name, fold: (
                 ((name, fold.topic, partition, fate), fold.progress.fates.get((partition, fate), 0))
                 for partition in {*fold.positions(), *(partition for partition, _ in tuple(fold.progress.fates))}
-                for fate in FATE_NAMES
+                for fate in (*FATE_NAMES, PASSED)
+                if fate != PASSED or (partition, fate) in fold.progress.fates
             ),
         )
         yield (
