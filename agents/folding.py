@@ -79,6 +79,7 @@ class Folding:
         self._passing = Passing(producer, {to: (topic, outputs.passing[topic]) for to, topic in stage.outputs.items()})
         self._held: dict[int, Held] = {}
         self._dirty: set[int] = set()
+        self._fresh: set[int] = set()  # those of which more has come than time
         self._decoding = Decoding(stage.decode)
         self._nothing = stage.decode(Records([], [], [], [], [])).events
         self.progress = Progress()
@@ -96,6 +97,11 @@ class Folding:
     def dirty(self) -> frozenset[int]:
         """Partitions that must be kept anew."""
         return frozenset(self._dirty)
+
+    @property
+    def holds_news(self) -> bool:
+        """Whether more has come since the last checkpoint than time."""
+        return bool(self._fresh)
 
     def positions(self) -> Mapping[int, int]:
         """Partition -> last offset applied."""
@@ -183,11 +189,13 @@ class Folding:
     def saved(self, partition: int) -> None:
         """Note that it has been kept."""
         self._dirty.discard(partition)
+        self._fresh.discard(partition)
 
     def begin_epoch(self, partition: int, epoch: int) -> None:
         """Tell all outputs, so that nobody listens to whoever held the partition before."""
         self._held[partition].epoch = epoch
         self._dirty.discard(partition)
+        self._fresh.discard(partition)
         about = self._about(partition, is_marker=True)
         self._passing.mark(about)
         told = without_rows(about)
@@ -219,6 +227,7 @@ class Folding:
         if self._held.pop(partition, None) is not None:
             self._state = self._state.without(partition)
         self._dirty.discard(partition)
+        self._fresh.discard(partition)
         self._quiet.end(partition)
         self._passing.forget(partition)
         if self._hearing is not None:
@@ -258,6 +267,8 @@ class Folding:
             held.books = held.books.took(run.after, run.last, len(run))
             self._quiet.arrived(run.tp.partition)
             self._dirty.add(run.tp.partition)
+            if self._hearing is None:
+                self._fresh.add(run.tp.partition)
         read = _sizes(runs)
         if self._hearing is None or decoded is None:
             done = self._fold(self._nothing if decoded is None else decoded.events, watermarks)
@@ -275,6 +286,7 @@ class Folding:
             self._keep(partition, HEARD, n)
             self._held[partition].clock.receive(news.versions[partition])
         if news.events.height:
+            self._fresh |= set(news.events["partition"])
             done = self._fold(news.events, watermarks)
             self._count(dict.fromkeys(read, 0) | news.n_records, done.fates, (), kept=None)
             hearing.count(done.fates)
@@ -346,6 +358,7 @@ class Folding:
                 for message in messages(rows.select(columns), about):
                     self._held[partition].last_said = self._producer.send(self._outputs.topic, self._output(partition), message)
                 self._dirty.add(partition)
+                self._fresh.add(partition)
                 self.progress.rows[table] = self.progress.rows.get(table, 0) + len(rows)
 
     def _bury(self, topic: str, family: str, rejects: Mapping[int, pl.DataFrame]) -> None:

@@ -20,7 +20,9 @@ class Metric:
 _STAGE, _PLACE = ("stage",), ("stage", "topic", "partition")
 
 BUILD = Metric("ebbtide_build_info", "gauge", "Always 1; version, and the prefix of our topics.", ("version", "prefix"))
-RECORDS = Metric("ebbtide_records_total", "counter", "Records read, by what became of them; passed: the stage behind says it.", (*_PLACE, "fate"))
+RECORDS = Metric(
+    "ebbtide_records_total", "counter", "Records read, by what became of them; passed: the stage behind says it.", (*_PLACE, "fate")
+)
 LATE = Metric("ebbtide_late_records_total", "counter", "Applied records that lay behind the watermark.", _PLACE)
 ROWS = Metric("ebbtide_rows_total", "counter", "Rows said by a fold, or handed to ClickHouse by the sink.", ("stage", "table"))
 DEAD_LETTERS = Metric(

@@ -142,7 +142,7 @@ class Shell:
     def is_idle(self) -> bool:
         """Whether everything there is has been taken, and everything taken has been kept."""
         caught_up = all(self._group.caught_up(tp, position) for tp, position in self._positions.items())
-        return bool(self._positions) and caught_up and not self.work.dirty and not self.inbox.events
+        return bool(self._positions) and caught_up and not self.work.holds_news and not self.inbox.events
 
     def stir(self) -> None:
         """Wake the loop, for there is room again. From any thread."""

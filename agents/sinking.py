@@ -114,6 +114,11 @@ class Sinking:
         """Partitions of which the store has taken more than the last checkpoint says."""
         return frozenset(partition for partition, taken in self._taken.items() if taken.written != self._saved.get(partition))
 
+    @property
+    def holds_news(self) -> bool:
+        """Whether there is anything to be kept."""
+        return bool(self.dirty)
+
     def positions(self) -> Mapping[int, int]:
         """Partition -> last offset handed to the writer."""
         return {partition: taken.read for partition, taken in self._taken.items()}

@@ -112,6 +112,10 @@ class Work(Estate, Protocol):
     def dirty(self) -> frozenset[int]:
         """Partitions that stand further than their last checkpoint."""
 
+    @property
+    def holds_news(self) -> bool:
+        """Whether more has come since the last checkpoint than time: that comes for ever."""
+
     def positions(self) -> Mapping[int, int]:
         """Partition -> last offset taken, of all it holds: records after it come next."""
 

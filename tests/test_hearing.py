@@ -252,6 +252,23 @@ def test_a_message_that_is_none_of_ours_is_a_dead_letter_and_stops_nothing():
     assert fold.folding.unaccounted() == {0: 0, 1: 0}
 
 
+def test_a_stage_that_has_only_heard_of_time_has_nothing_left_to_do():
+    """Time is told every second; whoever waits for the end of all work must not wait for ever."""
+    line = Line().send("order", *orders(1))
+    intake = line.intake().read()
+    fold = read_all(line.fold())
+    assert fold.folding.holds_news
+
+    fold.keep()
+    for partition in range(INTERNAL["commerce"]):
+        fold.folding.saved(partition)
+    intake.rest(0, seconds=5)
+    read_all(fold)
+    assert reached(fold) == [clock("10:00:05")] * 2
+    assert not fold.folding.holds_news
+    assert fold.folding.dirty == {0, 1}, "its position is kept all the same"
+
+
 def test_forwarded_rows_say_nothing_of_time_and_have_no_fate():
     line = Line().send("order", *orders(1))
     columns = {"site": "shop", "event_id": "o9", "event_at": clock("09:00"), "event_type": "order_placed", "key": "order:9"}
