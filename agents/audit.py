@@ -1,6 +1,6 @@
 """`ebbtide audit`: whether every record that was read has a fate, by the newest checkpoints and by the topic itself.
 
-Read = applied + duplicate + rejected + too late, in records. Offsets are more than records where transactions end, were aborted, or a
+Read = applied + duplicate + rejected + too late, in records; of a stage that only sends them on, rejected + passed. Offsets are more than records where transactions end, were aborted, or a
 topic is compacted: the stage counts those that held nothing as it passes them, and `--recount` reads the topic again to see whether
 that is so. Nothing is changed anywhere.
 
@@ -21,7 +21,10 @@ from agents.manifests import Manifest
 from agents.newest_checkpoints import InFolder, OnTopics
 from agents.settings import Settings
 from agents.topics import look_at
-from pipeline.frames import FATE_NAMES
+from agents.up_folder import STATE
+from pipeline.commerce import FAMILIES
+from pipeline.frames import FATE_NAMES, PASSED
+from pipeline.intake import IntakeFold
 from pipeline.sessions import SessionsFold
 
 
@@ -56,38 +59,48 @@ class Account:
     def as_json(self) -> dict[str, Any]:
         """It as JSON."""
         said = {name: value for name, value in asdict(self).items() if name not in {"fates", "books"}}
-        counted = {fate: self.fates.get(fate, 0) for fate in (*FATE_NAMES, "n_late")}
+        counted = {fate: self.fates.get(fate, 0) for fate in (*FATE_NAMES, PASSED, "n_late")}
         return {**said, **asdict(self.books), "read": self.read, **counted, "unaccounted": self.unaccounted}
 
 
 def audit(settings: Settings, *, recount: bool = False) -> list[Account]:
-    """The books of all partitions of the input topic. Raises: MISHAPS of agents.mishaps."""
-    kafka, stage = settings.kafka, SessionsFold.name
+    """The books of all partitions of the topics of events. Raises: MISHAPS of agents.mishaps."""
+    kafka = settings.kafka
     cluster = look_at(AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=QUIET))
     reader = LogReader(kafka.bootstrap, kafka.librdkafka)
-    kept = OnTopics(reader, kafka, stage, cluster)
+    read = _read(settings) if settings.fulfilment.enabled else _read(settings)[:1]
     try:
         return [
             _beside_the_topic(
                 reader,
-                (stage, kafka.clickstream_topic, partition),
-                kept.manifest(partition),
+                (stage, topic, partition),
+                OnTopics(reader, kafka, stage, cluster).manifest(partition),
                 cluster.cluster_id,
                 recount=recount,
             )
-            for partition in range(cluster.partitions.get(kafka.clickstream_topic, 0))
+            for stage, topic in read
+            for partition in range(cluster.partitions.get(topic, 0))
         ]
     finally:
         reader.close()
 
 
+def _read(settings: Settings) -> list[tuple[str, str]]:
+    """Stages that read events, each with its topic; the first is always there."""
+    topics = settings.kafka.topics
+    intake = (IntakeFold(family, topics[family]) for family in FAMILIES)
+    return [(SessionsFold.name, topics[SessionsFold.family]), *((fold.name, fold.topic) for fold in intake)]
+
+
 def audit_folder(settings: Settings, data_dir: Path) -> list[Account]:
     """The books of all partitions in the folder of `ebbtide up`; no broker is asked. Raises: NothingKept, StateUnreadable."""
-    stage = SessionsFold.name
-    kept = InFolder(data_dir, stage)
-    return [
-        _account((stage, settings.kafka.clickstream_topic, partition), kept.manifest(partition)) for partition in kept.partitions
-    ]
+    accounts: list[Account] = []
+    for stage, topic in _read(settings):
+        if accounts and not (data_dir / STATE / stage).exists():  # a folder of before there was such a stage
+            continue
+        kept = InFolder(data_dir, stage)
+        accounts += [_account((stage, topic, partition), kept.manifest(partition)) for partition in kept.partitions]
+    return accounts
 
 
 def _account(place: tuple[str, str, int], manifest: Manifest | None) -> Account:

@@ -1,13 +1,15 @@
 """`ebbtide audit`, as people and programs meet it."""
 
+from itertools import groupby
 from pathlib import Path
 
 from agents import terminal
 from agents.audit import Account, audit, audit_folder
 from agents.settings import Settings
-from pipeline.frames import FATE_NAMES
+from pipeline.frames import FATE_NAMES, PASSED
 
-COLUMNS = ("partition", "from", "to", "read", *FATE_NAMES, "no record", "on the topic", "no account", "lag")
+FATES = (*FATE_NAMES, PASSED)
+COLUMNS = ("partition", "from", "to", "read", *FATES, "no record", "on the topic", "no account", "lag")
 
 
 def run(settings: Settings, data_dir: Path | None, *, recount: bool, as_json: bool) -> bool:
@@ -21,8 +23,8 @@ def run(settings: Settings, data_dir: Path | None, *, recount: bool, as_json: bo
     if not accounts:
         console.print(f"there is no topic {settings.kafka.clickstream_topic} yet")
         return True
-    numbers = range(1, len(COLUMNS))
-    console.print(terminal.table(COLUMNS, map(_row, accounts), title=f"stage {accounts[0].stage}", numbers=numbers))
+    for stage, its_own in groupby(accounts, lambda account: account.stage):
+        console.print(terminal.table(COLUMNS, map(_row, its_own), title=f"stage {stage}", numbers=range(1, len(COLUMNS))))
     for account in accounts:
         for line in (*account.wrong, *account.notes):
             console.print(f"{account.topic}-{account.partition}: {line}", markup=False)
@@ -31,7 +33,7 @@ def run(settings: Settings, data_dir: Path | None, *, recount: bool, as_json: bo
 
 
 def _row(account: Account) -> tuple[object, ...]:
-    fates = (account.fates.get(fate, 0) for fate in FATE_NAMES)
+    fates = (account.fates.get(fate, 0) for fate in FATES)
     lag = None if account.end is None else max(0, account.end - account.position - 1)
     place = f"{account.topic}-{account.partition}"
     counted = (account.books.n_absent, account.recounted, account.unaccounted, lag)
