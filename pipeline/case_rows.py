@@ -27,8 +27,8 @@ def is_document(log: CaseLog) -> Mask:
 
 def people(log: CaseLog) -> pl.DataFrame:
     """Whose each case is: `partition`, `site`, `order_id` and what its events say first."""
-    who = [log.word(name, log.cases.first(log.has(name))) for name in _FIRST]
-    return log.known.select("partition", "site", "order_id").with_columns(who)
+    who = log.words({name: log.cases.first(log.has(name)) for name in _FIRST})
+    return log.known.select("partition", "site", "order_id").hstack(who)
 
 
 def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Places, rules: FulfilmentRules) -> pl.DataFrame:
@@ -42,7 +42,7 @@ def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Place
     late = np.where((delivered != NEVER) & (until != NEVER), delivered - until, NEVER)
     is_over = said.is_in(["cancelled", "returned"]).to_numpy()
     is_late = np.where(delivered != NEVER, (late != NEVER) & (late > 0), (until != NEVER) & (log.now_ms > until) & ~is_over)
-    last = {name: log.word(name, log.cases.last(log.has(name))) for name in _LAST}
+    last = log.words({name: log.cases.last(log.has(name)) for name in _LAST})
     refunds = log.has("refund_minor")
     has_refund = log.cases.count(refunds) > 0
     refunded = np.where(has_refund, log.cases.total(refunds, log.number("refund_minor")), NEVER)
@@ -51,7 +51,7 @@ def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Place
         place["journey"],
         place["step"],
         said,
-        *last.values(),
+        *last.get_columns(),
         _time("opened_at", log, log.cases.first(log.every)),
         _time("closed_at", log, np.where(said.to_numpy() == "open", -1, status)),
         _time("cancelled_at", log, log.cases.first(log.is_of(("order_cancelled", "rfq_withdrawn", "approval_withdrawn")))),
