@@ -47,14 +47,15 @@ def show_list(expectations: Sequence[Expectation]) -> None:
         if each.enabled == "off":
             continue
         console.print(f"[bold]{each.name}[/bold]  {each.owner}, {each.journey}: {each.step}")
-        for line in _lines(each):
+        for line in lines(each):
             for part in textwrap.wrap(line, max(40, console.width), initial_indent=INDENT, subsequent_indent=2 * INDENT):
                 console.print(part, markup=False)
         console.print()
     console.print("auto: a wait lapses where the shop sent what is awaited in the 30 days before it was due", markup=False)
 
 
-def _lines(each: Expectation) -> Iterator[str]:
+def lines(each: Expectation) -> Iterator[str]:
+    """What there is to say of one, a line each; the source last."""
     yield each.meaning
     yield f"after {', '.join(each.after)}, for each {each.key}{_moved(each)}"
     yield f"until {', '.join(each.expect)}"
