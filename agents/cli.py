@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from agents import terminal
 from agents.cli_dead_letters import letters
+from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
 from agents.cli_schemas import schemas
 from agents.cli_signals import signals
@@ -59,6 +60,7 @@ main = typer.Typer(
 main.add_typer(letters)
 main.add_typer(schemas)
 main.add_typer(signals)
+main.add_typer(expectations)
 
 
 @main.command()

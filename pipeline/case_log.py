@@ -5,7 +5,7 @@ Cases:   the promise -> of the order if it says one (the first), else the first 
          the date has moved -> an `eta_at` that is another one than the last that was said of that parcel; `eta_changed` without one moves it too
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from pipeline.expectation import DATE_MOVED, PARCEL_EVENT, PARCEL_TYPES
 from pipeline.frames import schema
-from pipeline.groups import NEVER, Groups, Mask, Millis, Places, at, picked
+from pipeline.groups import NEVER, Groups, Mask, Millis, Places, at, rows_or_none
 
 KNOWN = schema(
     {
@@ -83,16 +83,17 @@ class CaseLog:
         return np.ones(self.events.height, dtype=bool)
 
     @cached_property
-    def _codes(self) -> tuple[Places, dict[str, int]]:
+    def _codes(self) -> tuple[Places, list[str]]:
+        """Each event's type as a number from 0, and the types."""
         types = self.events["event_type"]
-        codes = types.to_physical().to_numpy().astype(np.int64)
-        names = dict(pl.DataFrame({"name": types.cast(pl.String), "code": codes}).unique().iter_rows())
-        return codes, names
+        found, codes = np.unique(types.to_physical().to_numpy(), return_inverse=True)
+        names = dict(pl.DataFrame({"code": types.to_physical(), "name": types.cast(pl.String)}).unique().iter_rows())
+        return codes, [names[code] for code in found.tolist()]
 
-    def is_of(self, names: Iterable[str]) -> Mask:
+    def is_of(self, names: Sequence[str]) -> Mask:
         """Which events are of one of these types, derived ones among them."""
         codes, known = self._codes
-        found: Mask = np.isin(codes, [known[name] for name in names if name in known])
+        found: Mask = np.array([name in names for name in known], dtype=bool)[codes]
         if DATE_MOVED in names:
             found = found | self.date_moved
         if PARCEL_EVENT in names:
@@ -204,4 +205,9 @@ class CaseLog:
 
     def word(self, name: str, places: Places) -> pl.Series:
         """A column of the events at these places, as strings."""
-        return picked(self.events[name], places).cast(pl.String).alias(name)
+        return self.words({name: places})[name]
+
+    def words(self, places: Mapping[str, Places]) -> pl.DataFrame:
+        """Columns of the events, each at its places, as strings; in one query."""
+        rows = {name: rows_or_none(at_these) for name, at_these in places.items()}
+        return self.events.select(pl.col(name).gather(at_these).cast(pl.String) for name, at_these in rows.items())

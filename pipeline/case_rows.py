@@ -27,8 +27,8 @@ def is_document(log: CaseLog) -> Mask:
 
 def people(log: CaseLog) -> pl.DataFrame:
     """Whose each case is: `partition`, `site`, `order_id` and what its events say first."""
-    who = [log.word(name, log.cases.first(log.has(name))) for name in _FIRST]
-    return log.known.select("partition", "site", "order_id").with_columns(who)
+    who = log.words({name: log.cases.first(log.has(name)) for name in _FIRST})
+    return log.known.select("partition", "site", "order_id").hstack(who)
 
 
 def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Places, rules: FulfilmentRules) -> pl.DataFrame:
@@ -42,39 +42,41 @@ def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Place
     late = np.where((delivered != NEVER) & (until != NEVER), delivered - until, NEVER)
     is_over = said.is_in(["cancelled", "returned"]).to_numpy()
     is_late = np.where(delivered != NEVER, (late != NEVER) & (late > 0), (until != NEVER) & (log.now_ms > until) & ~is_over)
-    last = {name: log.word(name, log.cases.last(log.has(name))) for name in _LAST}
+    last = log.words({name: log.cases.last(log.has(name)) for name in _LAST})
     refunds = log.has("refund_minor")
     has_refund = log.cases.count(refunds) > 0
     refunded = np.where(has_refund, log.cases.total(refunds, log.number("refund_minor")), NEVER)
-    rows = who.with_columns(
-        types,
-        place["journey"],
-        place["step"],
-        said,
-        *last.values(),
-        _time("opened_at", log, log.cases.first(log.every)),
-        _time("closed_at", log, np.where(said.to_numpy() == "open", -1, status)),
-        _time("cancelled_at", log, log.cases.first(log.is_of(("order_cancelled", "rfq_withdrawn", "approval_withdrawn")))),
-        told_ms("amount_minor", at(log.number("amount_minor"), log.cases.last(log.has("amount_minor")))),
-        told_ms("refund_minor", refunded),
-        told_ms("due_at", at(log.number("due_at"), log.cases.last(log.has("due_at")))).cast(TIME),
-        _time("quoted_at", log, log.cases.first(log.is_of(_QUOTES))),
-        _time("answered_at", log, log.cases.first(log.is_of(("quote_accepted", "quote_rejected")))),
-        pl.Series("n_quotes", log.cases.count(log.is_of(_QUOTES)), pl.UInt32),
-        told_ms("promised_at", promised).cast(TIME),
-        _time("shipped_at", log, log.cases.first(log.is_of(("order_shipped",)))),
-        _time("first_scan_at", log, log.cases.first(log.is_scan)),
-        told_ms("delivered_at", delivered).cast(TIME),
-        told_ms("late_ms", late),
-        pl.Series("is_late", is_late.astype(np.uint8)),
-        pl.Series("n_parcels", np.bincount(log.case_of_parcel, minlength=log.n), pl.UInt32),
-        pl.Series("n_updates", log.cases.count(log.is_carriers), pl.UInt32),
-        told_ms("longest_silence_ms", _longest_silence(log)),
-        pl.Series("n_attempts_failed", log.cases.count(log.is_of(("attempt_failed",))), pl.UInt32),
-        pl.Series("n_payment_failures", log.cases.count(log.is_of(("payment_failed",))), pl.UInt32),
-        pl.Series("is_reorder", _flag(log, "is_reorder"), pl.UInt8),
-        pl.Series("is_returned", (log.cases.first(log.is_of(("return_requested",))) >= 0).astype(np.uint8)),
-        pl.Series("n_signals", n_signals, pl.UInt32),
+    rows = who.hstack(
+        [
+            types,
+            place["journey"],
+            place["step"],
+            said,
+            *last.get_columns(),
+            _time("opened_at", log, log.cases.first(log.every)),
+            _time("closed_at", log, np.where(said.to_numpy() == "open", -1, status)),
+            _time("cancelled_at", log, log.cases.first(log.is_of(("order_cancelled", "rfq_withdrawn", "approval_withdrawn")))),
+            told_ms("amount_minor", at(log.number("amount_minor"), log.cases.last(log.has("amount_minor")))),
+            told_ms("refund_minor", refunded),
+            told_ms("due_at", at(log.number("due_at"), log.cases.last(log.has("due_at")))).cast(TIME),
+            _time("quoted_at", log, log.cases.first(log.is_of(_QUOTES))),
+            _time("answered_at", log, log.cases.first(log.is_of(("quote_accepted", "quote_rejected")))),
+            pl.Series("n_quotes", log.cases.count(log.is_of(_QUOTES)), pl.UInt32),
+            told_ms("promised_at", promised).cast(TIME),
+            _time("shipped_at", log, log.cases.first(log.is_of(("order_shipped",)))),
+            _time("first_scan_at", log, log.cases.first(log.is_scan)),
+            told_ms("delivered_at", delivered).cast(TIME),
+            told_ms("late_ms", late),
+            pl.Series("is_late", is_late.astype(np.uint8)),
+            pl.Series("n_parcels", np.bincount(log.case_of_parcel, minlength=log.n), pl.UInt32),
+            pl.Series("n_updates", log.cases.count(log.is_carriers), pl.UInt32),
+            told_ms("longest_silence_ms", _longest_silence(log)),
+            pl.Series("n_attempts_failed", log.cases.count(log.is_of(("attempt_failed",))), pl.UInt32),
+            pl.Series("n_payment_failures", log.cases.count(log.is_of(("payment_failed",))), pl.UInt32),
+            pl.Series("is_reorder", _flag(log, "is_reorder"), pl.UInt8),
+            pl.Series("is_returned", (log.cases.first(log.is_of(("return_requested",))) >= 0).astype(np.uint8)),
+            pl.Series("n_signals", n_signals, pl.UInt32),
+        ]
     )
     return rows.filter(pl.Series(is_document(log)))
 

@@ -57,7 +57,12 @@ class Groups:
 
 def picked(column: pl.Series, places: Places) -> pl.Series:
     """The values at these places; null where they are -1."""
-    return column.gather(_with_nulls("", places, places < 0).cast(pl.UInt32))
+    return column.gather(rows_or_none(places))
+
+
+def rows_or_none(places: Places) -> pl.Series:
+    """Places to gather; null where they are -1."""
+    return pl.Series(pl.from_arrow(pa.array(places.astype(np.uint32), pa.uint32(), mask=places < 0)))
 
 
 def at(values: Millis, places: Places, default: int = NEVER) -> Millis:

@@ -22,10 +22,11 @@ def lapsed(log: CaseLog, waits: pl.DataFrame, seen: pl.DataFrame, rules: Fulfilm
     case = waits["case"].to_numpy()
     over = waits.filter(pl.Series(log.now_ms[case] > waits["lapsed_ms"].to_numpy(), dtype=pl.Boolean))
     is_auto = [place for place, expectation in enumerate(rules.expectations) if expectation.enabled == "auto"]
-    kept = over["expectation"].is_in(is_auto).not_().to_numpy().copy()
+    place_of = over["expectation"].to_numpy()
+    kept = ~np.isin(place_of, is_auto)
     days = rules.seen_within.days
     for place in is_auto:
-        rows = np.flatnonzero((over["expectation"] == place).to_numpy())
+        rows = np.flatnonzero(place_of == place)
         if len(rows):
             whose = log.known.select("partition", "site")[over["case"].to_numpy()[rows]]
             asked = whose.with_columns(pl.Series("due_ms", over["lapsed_ms"].to_numpy()[rows]))

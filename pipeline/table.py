@@ -5,7 +5,7 @@ Frames:  any columns of a table -> exactly those, in order
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import polars as pl
 
@@ -54,16 +54,22 @@ class Table:
         """
         unknown = set(frame.columns) - set(self.schema) - {"partition"}
         assert not unknown, f"table {self.name} has no column {sorted(unknown)}"
-        columns = []
-        for name, dtype in self.schema.items():
-            column = pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
-            columns.append(column.fill_null(pl.lit(_EMPTY[dtype], dtype=dtype)) if dtype in _EMPTY else column)
-        if "partition" not in self.schema:
-            columns.append(pl.col("partition").cast(pl.Int32))
-        return frame.select(columns)
+        return frame.select(_conforming(self, tuple(frame.columns)))
 
 
 _EMPTY: dict[object, object] = {pl.String: "", STRINGS: [], pl.UInt8: 0, pl.UInt32: 0}
+
+
+@cache
+def _conforming(table: Table, given: tuple[str, ...]) -> tuple[pl.Expr, ...]:
+    """What makes a frame of these columns one of the table: to write it down costs more than to ask it of a small frame."""
+    found = []
+    for name, dtype in table.schema.items():
+        column = pl.col(name).cast(dtype) if name in given else pl.lit(None, dtype=dtype).alias(name)
+        found.append(column.fill_null(pl.lit(_EMPTY[dtype], dtype=dtype)) if dtype in _EMPTY else column)
+    if "partition" not in table.schema:
+        found.append(pl.col("partition").cast(pl.Int32))
+    return tuple(found)
 
 
 def columns(rows: Iterable[tuple[str, object, str, str]]) -> tuple[Column, ...]:

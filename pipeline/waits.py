@@ -157,8 +157,13 @@ def _concerning(log: CaseLog, expectation: Expectation, arms: Mask, sub: Places)
         group = log.case[row]
     else:
         row, group = _of_groups(log, row, arms, sub, _groups(log.case[armed], sub[armed]))
-    order = np.lexsort((row, ~arms[row], log.ms[row], group))
-    row, group = row[order], group[order]
+    if expectation.key != "order":  # events stand in order of case and time
+        order = np.argsort(group, kind="stable")
+        row, group = row[order], group[order]
+    ms, is_arm = log.ms[row], arms[row]
+    if ((group[1:] == group[:-1]) & (ms[1:] == ms[:-1]) & is_arm[1:] & ~is_arm[:-1]).any():
+        order = np.lexsort((row, ~is_arm, ms, group))
+        row, group = row[order], group[order]
     return _Rows(row, group, log.ms[row], arms[row], meets[row], voids[row], at_once[row])
 
 

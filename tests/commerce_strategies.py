@@ -9,13 +9,14 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from random import Random
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from pipeline.calendars import Calendar, Calendars
 from pipeline.expectations import EXPECTATIONS
 from pipeline.fulfilment_rules import FulfilmentRules
 from tests.builders import MONDAY, Event
-from tests.strategies import HOUR, MINUTE, MS, SECOND, placed
+from tests.strategies import HOUR, MINUTE, MS, PROFILE, SECOND, placed
 
 DAY = timedelta(days=1)
 FAR = MONDAY + 400 * DAY
@@ -174,6 +175,10 @@ class Office:
             for record in dice.choices(log, k=dice.randint(0, 2)):
                 record["quiet_before"] = dice.choice((HOUR, 2 * DAY, 8 * DAY))
         return log
+
+
+FEW = settings(max_examples=3) if PROFILE == "ci" else settings()
+"""A step of this fold costs more, over few events, than one of sessions."""
 
 
 def offices(delays: str = "any") -> st.SearchStrategy[Office]:

@@ -210,6 +210,18 @@ def test_why_tells_a_session_of_the_store(replayed):
     assert "there is no session 'none' in chdb://" in error
 
 
+def test_expectations_lists_who_waits_for_what(called):
+    said = {each["name"]: each for each in the_json(called("expectations", "--json"))}
+    code, out, _ = called("expectations")
+
+    assert said["refund_after_return"]["within_s"] == 14 * 86_400
+    assert said["answer_after_quote"]["at_once"] == ["quote_expired"]
+    assert code == 0
+    for name, each in said.items():
+        assert f"{name}  {each['owner']}, {each['journey']}: {each['step']}" in out
+    assert "due: its due_at, else within 14 d" in out
+
+
 def test_signals_lists_what_is_on(called, tmp_path):
     own = '[[signals.own]]\nname = "lost"\nevent_types = ["click"]\nweight = 5\nmeaning = "Somebody is lost."'
     (tmp_path / "s.toml").write_text(f'[signals]\nprofile = "datadog"\n[signals.page_error]\nenabled = false\n{own}')

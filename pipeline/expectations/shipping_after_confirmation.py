@@ -12,5 +12,5 @@ SHIPPING_AFTER_CONFIRMATION = Expectation(
     journey="order",
     step="shipped",
     owner="warehouse",
-    source="Ours: two days of handling; shops that promise another time say so in settings.",
+    source="Ours: two days of handling. No published default found.",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents import expectation_catalogue
 from agents.signal_catalogue import FILE, catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,10 @@ def test_the_catalogue_of_events_is_fresh():
 def test_the_catalogue_of_signals_is_fresh():
     """`make docs` writes it again."""
     assert (ROOT / FILE).read_text() == f"{catalogue()}\n"
+
+
+def test_the_catalogue_of_expectations_is_fresh():
+    assert (ROOT / expectation_catalogue.FILE).read_text() == f"{expectation_catalogue.catalogue()}\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -11,7 +11,7 @@ from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
 from tests import fulfilment_oracle, session_oracle
 from tests.builders import Event
-from tests.commerce_strategies import FAR, OTHER_RULES, RULES, Office, offices
+from tests.commerce_strategies import FAR, FEW, OTHER_RULES, RULES, Office, offices
 from tests.properties.test_recovery import through_arrow
 from tests.strategies import holds, numbered, placed, without
 from tests.views import compared, differences, fates, now, refused, told
@@ -19,6 +19,7 @@ from tests.views import compared, differences, fates, now, refused, told
 FOLD = FulfilmentFold(RULES)
 
 
+@FEW
 @given(offices(), st.sampled_from((RULES, OTHER_RULES, replace(OTHER_RULES, promise_by="time"))))
 def test_the_fold_shows_what_the_oracle_shows_at_any_time(office: Office, rules: FulfilmentRules):
     """At the end of the log, when much is undecided, and long after."""
@@ -32,6 +33,7 @@ def test_the_fold_shows_what_the_oracle_shows_at_any_time(office: Office, rules:
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices(), st.sampled_from((RULES, OTHER_RULES)))
 def test_batch_boundaries_change_nothing(office: Office, rules: FulfilmentRules):
     fold = FulfilmentFold(rules)
@@ -43,6 +45,7 @@ def test_batch_boundaries_change_nothing(office: Office, rules: FulfilmentRules)
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices())
 def test_partitions_do_not_know_each_other(office: Office):
     """One step over all partitions is a step over each."""
@@ -59,6 +62,7 @@ def test_partitions_do_not_know_each_other(office: Office):
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices("in time"))
 def test_the_order_of_arrival_within_the_allowed_lateness_changes_nothing(office: Office):
     assert not any(verdict.is_late for verdict in session_oracle.verdicts(office.log, RULES)[0])
@@ -69,6 +73,7 @@ def test_the_order_of_arrival_within_the_allowed_lateness_changes_nothing(office
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices("not too late"), st.sampled_from((RULES, replace(OTHER_RULES, dedup_horizon=RULES.dedup_horizon))))
 def test_late_events_correct_all_that_they_can(office: Office, rules: FulfilmentRules):
     """Where no event is too late, the end is the same as if all had come on time."""
@@ -80,6 +85,7 @@ def test_late_events_correct_all_that_they_can(office: Office, rules: Fulfilment
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices("in time"))
 def test_a_repeated_event_changes_nothing(office: Office):
     def broken(log: list[Event]) -> list[str]:
@@ -90,6 +96,7 @@ def test_a_repeated_event_changes_nothing(office: Office):
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices(), st.sampled_from(("started again", "given away and taken back", "taken twice")))
 def test_a_checkpoint_changes_nothing(office: Office, way: str):
     def between(state):
@@ -104,6 +111,7 @@ def test_a_checkpoint_changes_nothing(office: Office, way: str):
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices())
 def test_every_record_has_one_fate_and_it_is_the_oracles(office: Office):
     def broken(log: list[Event]) -> list[str]:
@@ -121,6 +129,7 @@ def test_every_record_has_one_fate_and_it_is_the_oracles(office: Office):
     assert holds(office.log, broken)
 
 
+@FEW
 @given(offices())
 def test_what_is_told_again_is_what_was_told(office: Office):
     """Of all that was said of a partition, the state still says what the views show of it, and nothing else."""

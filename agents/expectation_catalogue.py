@@ -1,0 +1,56 @@
+"""Every expectation of a commerce document, as the page `pipeline/expectations/README.md`.
+
+`python -m agents.expectation_catalogue` prints it; a test checks that the page is what this says.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from agents.expectations_command import lines
+from pipeline.case_signals import CASE_SIGNALS, JOURNEY_OF
+from pipeline.expectations import EXPECTATIONS
+
+FILE = Path("pipeline/expectations/README.md")
+
+HEAD = """\
+# Expectations: what should happen to an order
+
+Something good that did not happen: each is one file here, a value that says what begins a wait, what ends it, when it is due, and who answers for it.
+This page is made from these files: `make docs`.
+
+- A wait that is not met by its due time **lapses**, once the watermark has passed it: `provisional`, and `silent` when the silence window is over.
+- What comes later is `recovered` within the recovery window; later still the row stays silent and says `returned_at`. What turns out to have come in time takes the row back.
+- A wait is **for each** document, parcel, step or return. An event that does not say which one concerns all of its document.
+- **auto**: it lapses only where the shop sent what is awaited in the 30 days before it was due; a shop that never sends confirmations has no lapses of them.
+- The **cause** of a lapse is the signal or the earlier lapse of the same document that came last before it.
+"""
+
+
+def catalogue() -> str:
+    """The text of the page."""
+    return "\n".join([HEAD, *_overview(), *_sections(), *_signals()])
+
+
+def _overview() -> Iterator[str]:
+    yield "| expectation | meaning | owner | journey: step |\n|---|---|---|---|"
+    for each in EXPECTATIONS:
+        yield f"| [{each.name}](#{each.name}) | {each.meaning} | {each.owner} | {each.journey}: {each.step} |"
+
+
+def _sections() -> Iterator[str]:
+    for each in EXPECTATIONS:
+        meaning, *rest = lines(each)
+        yield f"\n## {each.name}\n\n{meaning}\n"
+        yield from (f"- {line}" for line in rest)
+
+
+def _signals() -> Iterator[str]:
+    yield "\n## Signals of the later journey\n\nWhat happened that should not have, as the events of one document show it.\n"
+    yield "| signal | meaning | weight | journey: step | source |\n|---|---|---|---|---|"
+    for each in CASE_SIGNALS:
+        yield f"| {each.name} | {each.meaning} | {each.weight:g} | {': '.join(JOURNEY_OF[each.name])} | {each.source} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{catalogue()}\n")
