@@ -144,8 +144,10 @@ def _explained(books: Books) -> list[str]:
     told = []
     if books.n_absent:
         told.append(f"{books.n_absent} offsets held no record: ends of transactions, aborted or compacted records")
-    if books.n_skipped:
+    if books.n_skipped > 0:
         told.append(f"{books.n_skipped} offsets were passed by on order (--inputs-from)")
+    if books.n_skipped < 0:
+        told.append(f"{-books.n_skipped} offsets were those of another broker, or are read again on order (--inputs-from)")
     return told
 
 
