@@ -16,7 +16,8 @@ from confluent_kafka import TopicPartition
 from faust.types import TP
 
 from agents import consumer_thread
-from agents.consumer_thread import Limits, PositionLost
+from agents.client_answers import PositionLost
+from agents.consumer_thread import Limits
 from agents.runs import Run, RunSchema
 from agents.transport import RunConsumer, build_transport, faust_settings, running
 from tests.brokers import BrokerInTest
