@@ -23,6 +23,7 @@ from agents.checkpoints import Checkpoints
 from agents.dead_letter_topic import LetterBox
 from agents.defects import end_process, or_end
 from agents.directory_checkpoints import DirectoryCheckpoints
+from agents.faust_app import faust_settings, running
 from agents.folding import Folding, Outputs
 from agents.garbage import look_seldom
 from agents.hearing import Hearing
@@ -37,7 +38,7 @@ from agents.sinking import Sinking, Writer
 from agents.stages import ShellSettings, Stage, Work
 from agents.takeover import Input, PositionRefused
 from agents.topics import Cluster, Topic, look_at, make_topics
-from agents.transport import RunConsumer, build_transport, faust_settings, running
+from agents.transport import RunConsumer, build_transport
 from pipeline.about import Source
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from faust.types import TP
 from agents import consumer_thread
 from agents.client_answers import PositionLost
 from agents.consumer_thread import Limits
+from agents.faust_app import faust_settings, running
 from agents.runs import Run, RunSchema
-from agents.transport import RunConsumer, build_transport, faust_settings, running
+from agents.transport import RunConsumer, build_transport
 from tests.brokers import BrokerInTest
 
 PATIENCE_S = 40.0
