@@ -171,8 +171,10 @@ def replay(
     if topic is not None or first or last or watermark or data_dir:
         from agents import replay_range_command
 
-        if paths or mappings or topic is None or not (first or last):
-            raise typer.BadParameter("a range needs --topic, and --from or --to, and no files")
+        if paths or mappings or clickhouse or check or until != "end" or topic is None or not (first or last):
+            raise typer.BadParameter(
+                "a range needs --topic, and --from or --to; it has no files and no end of time, and is written nowhere"
+            )
         replay_range_command.run(settings, topic, (first or (), last or (), watermark or ()), data_dir, as_json=as_json)
         return
     from agents import replay_command

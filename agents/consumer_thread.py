@@ -8,7 +8,6 @@ thread knows what a run covers, and writes it down.
 the first seek of it.
 """
 
-import json
 import logging
 import queue
 import threading
@@ -25,6 +24,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from faust.types import TP
 
 from agents.arrivals import Arrivals
+from agents.client_answers import log_ends, sorted_out
 from agents.defects import end_process
 from agents.log_ends import LogEnds
 from agents.runs import Run
@@ -32,21 +32,6 @@ from agents.runs import Run
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-FATAL = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError._BAD_MSG,  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-    KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - as above
-}
-"""Errors that waiting does not mend, or after which a record would be missing in a run."""
-
-HEARD_LATELY_US = 2_000_000
-"""A broker that is being fetched from answers every half second, events or none."""
-
-
-class PositionLost(RuntimeError):
-    """The log was cut behind us, or ends before us: what follows our position is not on the broker."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +81,7 @@ class ConsumerThread:
         """Grows with every assignment and every revocation; of this process only, librdkafka does not tell the group's."""
         self._settings, self._listener, self._limits = dict(settings), listener, limits
         self._following: dict[TP, int] = {}  # the offset the next record has, or follows; no entry: not sought yet
-        self._empty: dict[
-            TP, tuple[int, int]
-        ] = {}  # (begin, end): offsets that hold no record, as a fetch found that came to the end
+        self._empty: dict[TP, tuple[int, int]] = {}  # (begin, end): no record, as a fetch found that came to the end
         self._held: set[TP] = set()  # by a stage
         self._over: set[TP] = set()  # more than their share is waiting
         self._paused: set[TP] = set()  # as the client knows it
@@ -270,9 +253,7 @@ class ConsumerThread:
 
     def _deliver(self, messages: list[Message]) -> None:
         """Cut what was fetched into runs, write down what each covers, and hand them over."""
-        came_to_end: list[tuple[TP, int]] = []
-        if any(map(Message.error, messages)):
-            messages = self._without_errors(messages, came_to_end)
+        messages, ends = sorted_out(messages)
         runs: dict[TP, Run] = {}
         for topic, of_topic in groupby(messages, Message.topic):  # the client hands over one partition after the other
             for partition, of_partition in groupby(of_topic, Message.partition):
@@ -285,33 +266,13 @@ class ConsumerThread:
                 message = f"{tp.topic}-{tp.partition}: offset {run[0].offset()} came, {self._following[tp]} or higher had to come"
                 raise AssertionError(message)
         self._following |= {tp: run.last + 1 for tp, run in runs.items()}
-        self._empty |= {tp: (self._following[tp], end) for tp, end in came_to_end if tp in self._following}
+        self._empty |= {tp: (self._following[tp], end) for tp, end in ends.items() if tp in self._following}
         if not runs:
             return
         cached = {tp: self._client.get_watermark_offsets(TopicPartition(tp.topic, tp.partition), cached=True) for tp in runs}
         self.ends.hear({tp: max(answer[1], self._following[tp]) for tp, answer in cached.items() if answer})
         self.arrivals.put(runs)
         self._listener.on_arrival()
-
-    @staticmethod
-    def _without_errors(messages: list[Message], came_to_end: list[tuple[TP, int]]) -> list[Message]:
-        """Take out the errors, which come in the same list as the records; that a fetch came to the end is one."""
-        for message in messages:
-            error = message.error()
-            if error is None:
-                continue
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-                came_to_end.append(
-                    (TP(cast("str", message.topic()), cast("int", message.partition())), cast("int", message.offset()))
-                )
-                continue
-            if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-                lost = f"{message.topic()}-{message.partition()}: the log does not hold the next record: {error.str()}"
-                raise PositionLost(lost)
-            if error.fatal() or error.code() in FATAL:
-                raise KafkaException(error)
-            log.warning("consumer: %s", error.str())
-        return [message for message in messages if message.error() is None]
 
     # What the client tells, inside of a poll --------------------------------------------------------------------------------
 
@@ -366,20 +327,8 @@ class ConsumerThread:
             log.info("group offsets not committed: %s", error.str())
 
     def _on_statistics(self, statistics: str) -> None:
-        """Hear the end of every log that is being fetched from, also when it is empty; the broker must have answered lately."""
-        said = json.loads(statistics)
-        awake = {
-            broker["nodeid"]
-            for broker in said["brokers"].values()
-            if broker["state"] == "UP" and 0 <= broker["rxidle"] < HEARD_LATELY_US
-        }
-        told = {
-            TP(topic, at["partition"]): at["hi_offset"]
-            for topic, of_topic in said["topics"].items()
-            for at in of_topic["partitions"].values()
-            if at["leader"] in awake and at["fetch_state"] == "active" and at["hi_offset"] >= 0
-        }
-        self.ends.hear({tp: end for tp, end in told.items() if tp in self._following})
+        """Hear where the logs end."""
+        self.ends.hear({tp: end for tp, end in log_ends(statistics).items() if tp in self._following})
 
 
 def _end_if_failed(done: "Future[None]") -> None:

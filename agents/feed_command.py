@@ -1,5 +1,6 @@
 """The command `ebbtide feed`: simulated shops to Kafka or into a folder."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from agents.settings import KafkaSettings
 from agents.topics import Topic, look_at, make_topics
 from pipeline.simulator.scenarios import CALM, SCENARIOS, Scenario
 from pipeline.simulator.simulator import Simulator
+
+log = logging.getLogger(__name__)
 
 STARTS_AT = datetime(2026, 1, 5, tzinfo=UTC)
 """Simulated time at which events for files begin: the same seed gives the same files."""
@@ -49,7 +52,7 @@ def to_broker(
     """
     pace = speed if speed is not None or events is not None else 1.0
     simulator = Simulator(seed, starts_at or _began(seed, events, pace), scenario=scenario)
-    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap})
+    admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=log)
     there = look_at(admin).partitions
     wanted = [Topic.of_events(topic, 1 if topic in there else kafka.partitions) for topic in kafka.topics.values()]
     make_topics(admin, wanted, replication=kafka.replication)

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from faust.types import TP
 
 from agents.checkpoints import Checkpoint, Checkpoints, Reading, Writing
+from agents.group import Group
 from agents.inbox import Inbox
 from agents.joining import joined
 from agents.logs import about
@@ -45,43 +46,6 @@ LOOK_S = 5.0
 """How often a stage with nothing to do looks whether something got lost."""
 ROOM_S = 0.25
 """How often a stage that has no room looks whether it has some again."""
-
-
-class Group(Protocol):
-    """The consumer group as a stage sees it (agents.app.FaustGroup)."""
-
-    @property
-    def generation(self) -> int:
-        """Grows with every assignment and revocation."""
-
-    @property
-    def is_rebalancing(self) -> bool:
-        """Whether an assignment is on its way."""
-
-    @property
-    def seeks(self) -> int:
-        """How many seeks have been made."""
-
-    def assignment(self) -> Collection[TP]:
-        """Say what is ours."""
-
-    async def fetched(self, tp: TP) -> int | None:
-        """Return the offset of the next record to be fetched."""
-
-    def caught_up(self, tp: TP, position: int) -> bool:
-        """Whether `position` is all there is."""
-
-    def hold(self, tps: Collection[TP]) -> None:
-        """Stop fetching these."""
-
-    def release(self, tps: Collection[TP]) -> None:
-        """Go on fetching these."""
-
-    async def perform_seek(self, only: Collection[TP]) -> None:
-        """Fetch these from their positions on."""
-
-    async def commit_positions(self, positions: Mapping[TP, int]) -> None:
-        """Tell the group how far we are."""
 
 
 class Closing(Writing, Protocol):

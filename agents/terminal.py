@@ -17,7 +17,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgre
 from rich.table import Table
 
 NULL = "[dim]null[/dim]"
-NUMBERS = (int, float)
 
 
 def told() -> Console:

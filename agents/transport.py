@@ -10,11 +10,8 @@ Not supported: Faust tables, `exactly_once`, reply topics, `ask()`, leader elect
 
 import asyncio
 import contextlib
-import os
-import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 import faust
@@ -26,8 +23,7 @@ from faust.types.tuples import ConsumerMessage
 from yarl import URL
 
 from agents.consumer_thread import ConsumerThread, Limits
-from agents.defects import end_process
-from agents.runs import Run, RunScheduling
+from agents.runs import Run
 
 T = TypeVar("T")
 
@@ -323,50 +319,3 @@ def build_transport(
     transport = Transport(app, url.removeprefix("kafka://").replace(";", ","), positions, extra, limits or Limits())
     app.transport = transport
     return transport
-
-
-def faust_settings() -> dict[str, Any]:
-    """Return the settings of `faust.App` this transport needs; give topics `schema=RunSchema()` and `acks=False`."""
-    return {
-        "ConsumerScheduler": RunScheduling,
-        "store": "memory://",
-        "value_serializer": "raw",
-        "datadir": Path(tempfile.gettempdir()) / f"ebbtide-faust-{os.getuid()}",  # Faust makes empty folders at every start
-        "broker_session_timeout": 10.0,
-        "broker_heartbeat_interval": 3.0,
-        "broker_commit_interval": 60.0,  # wakes for nothing: there is nothing to commit
-        "stream_buffer_maxsize": 64,  # it counts runs; agents only hand over, so it is next to empty
-        "stream_wait_empty": False,
-        "stream_recovery_delay": 0.0,
-        "topic_allow_declare": False,
-        "topic_disable_leader": True,
-        "web_enabled": False,
-    }
-
-
-@contextlib.asynccontextmanager
-async def running(app: faust.App, *, on_crash: Callable[[BaseException], object] = end_process) -> AsyncIterator[faust.App]:
-    """Run a Faust app in this event loop, without Faust's command line; leave the block to stop it.
-
-    The block is entered at once: Faust starts its tasks only when the first assignment was taken over, and that waits for the
-    broker. A crash inside of Faust is a defect, and ends the process unless `on_crash` does something else.
-    """
-
-    async def start_and_watch() -> None:
-        try:
-            await app.start()
-            await app.wait()  # for the stop, or a crash
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-            on_crash(error)
-        else:
-            if app.crashed:
-                on_crash(app.crash_reason or RuntimeError("Faust crashed and gave no reason"))
-
-    watching = asyncio.create_task(start_and_watch(), name="faust")
-    try:
-        yield app
-    finally:
-        await app.stop()
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching

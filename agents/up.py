@@ -91,7 +91,9 @@ class Summary:
 
 
 def up(settings: Settings, wishes: Wishes) -> Summary:
-    """Run everything until it is time to stop."""
+    """Run everything until it is time to stop. Raises: agents.mishaps.MISHAPS; OSError if the picture cannot be drawn there."""
+    if wishes.picture is not None:
+        wishes.picture.touch()  # to be told of now, and not when all is done
     with folder_of(wishes.data_dir) as folder, embedded_broker() as broker:
         embedded = _embedded(settings, broker, folder, wishes.speed)
         with offered(embedded.clickhouse.dsn, embedded.clickhouse.database, wishes.http_port):

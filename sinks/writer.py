@@ -14,15 +14,14 @@ import random
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from sinks.batching import Backoff, Batching, Gathered
-from sinks.columns import conformed, sifted, unknown
 from sinks.failures import Cure, WriteFailed
+from sinks.lanes import Batch, Lane, Put
 from sinks.sink import OpenSink, Sink
 
 log = logging.getLogger(__name__)
@@ -59,58 +58,6 @@ class Waiting:
     """Table -> rows refused since the process began."""
 
 
-@dataclass(frozen=True)
-class _Put:
-    rows: pa.Table
-    size: int
-    came: float
-    done: Callable[[], None]
-
-
-@dataclass
-class _Batch:
-    """What is written at once; it stays together until it is."""
-
-    puts: list[_Put]
-    parts: deque[tuple[str, pa.Table]] | None = None
-    """What is left of it to be written, (token, rows), in order; None: nothing was tried yet."""
-    refused: dict[tuple[int | str, str], tuple[str, list[pa.Table]]] = field(default_factory=dict)
-    """What was wrong and the columns -> the first reason, and the rows."""
-    open: int = 1
-    """The writing, and refused rows that are not safe yet."""
-
-    def halve(self) -> None:
-        """Write what is next in two parts."""
-        assert self.parts, "nothing is left to be written"
-        token, rows = self.parts.popleft()
-        half = rows.num_rows // 2
-        self.parts.extendleft(((f"{token}b", rows.slice(half)), (f"{token}a", rows.slice(0, half))))
-
-    def refuse(self, rows: pa.Table, reason: str, code: int | None = None) -> None:
-        """Note rows that are not taken."""
-        alike = (reason if code is None else code, str(rows.schema.remove_metadata()))  # an engine's reason names the row
-        self.refused.setdefault(alike, (reason, []))[1].append(rows)
-
-
-@dataclass
-class _Lane:
-    """What of one table is on its way; order is kept within it."""
-
-    table: str
-    waiting: deque[_Put] = field(default_factory=deque)
-    gathered: Gathered = field(default_factory=Gathered)
-    batch: _Batch | None = None
-    failures: int = 0
-    not_before: float = 0.0
-    taken: pa.Table | None = None
-    """One row that the table took: written again it changes nothing, and shows whether the table takes rows at all."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether there is anything to write."""
-        return self.batch is not None or bool(self.waiting)
-
-
 class Writer:
     """Writes rows in a thread of its own."""
 
@@ -132,7 +79,7 @@ class Writer:
         self._batching, self._backoff = batching or Batching(), backoff or Backoff()
         self.buffer_bytes = buffer_bytes
         """Above it `full` is true, and the caller brings no more."""
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._waiting_bytes, self._waiting_rows, self._unfinished = 0, 0, 0
         self._refused_rows: dict[str, int] = {}
         self._changed = threading.Condition()
@@ -150,10 +97,10 @@ class Writer:
 
     def put(self, table: str, rows: pa.Table, done: Callable[[], None]) -> None:
         """Take rows, without waiting; `done` is called from another thread. Frames: TABLES[table] and `version`."""
-        put = _Put(rows, rows.nbytes, time.monotonic(), done)
+        put = Put(rows, rows.nbytes, time.monotonic(), done)
         with self._changed:
             assert not self._ended, "the writer has ended"
-            lane = self._lanes.setdefault(table, _Lane(table))
+            lane = self._lanes.setdefault(table, Lane(table))
             was_full = self._batching.is_full(lane.gathered)
             lane.waiting.append(put)
             lane.gathered = lane.gathered.added(rows.num_rows, put.size, put.came)
@@ -205,7 +152,7 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - without this thread nothing is written, and nobody would notice
             self._defect(error)
 
-    def _next(self) -> _Lane | None:
+    def _next(self) -> Lane | None:
         """Wait for the next table that has something to be written; None when it is time to end."""
         with self._changed:
             while True:
@@ -222,31 +169,31 @@ class Writer:
                 times = [at for at in (due.get(first or ""), self._closing_at) if at is not None]
                 self._changed.wait(min(times) - now if times else None)
 
-    def _due_at(self, lane: _Lane) -> float:
+    def _due_at(self, lane: Lane) -> float:
         """When to write the batch of a table, or the next one: at once when the writer is to end."""
         if lane.batch is not None or self._closing_at is not None:
             return lane.not_before
         return max(self._batching.due_at(lane.gathered) or 0.0, lane.not_before)
 
-    def _cut(self, lane: _Lane) -> None:
+    def _cut(self, lane: Lane) -> None:
         """Make a batch of what has waited longest."""
         taken, puts = Gathered(), []
         while lane.waiting and self._batching.fits(taken, lane.waiting[0].rows.num_rows, lane.waiting[0].size):
             put = lane.waiting.popleft()
             taken = taken.added(put.rows.num_rows, put.size, put.came)
             puts.append(put)
-        lane.batch = _Batch(puts)
+        lane.batch = Batch(puts)
         lane.gathered = lane.gathered.without(taken, lane.waiting[0].came if lane.waiting else None)
 
-    def _write(self, sink: Sink, lane: _Lane) -> None:
+    def _write(self, sink: Sink, lane: Lane) -> None:
         """Write the batch of a table, as far as it goes."""
         batch = lane.batch
         assert batch is not None, f"nothing of {lane.table} is to be written"
         if batch.parts is None:
-            if newer := next(filter(None, (unknown(lane.table, put.rows) for put in batch.puts)), ""):
+            if newer := batch.unknown(lane.table):
                 self._put_off(lane, WriteFailed(newer, cure=Cure.UPGRADE))
                 return
-            batch.parts = self._parts(lane.table, batch)
+            batch.parts = batch.whole(lane.table)
         while batch.parts:
             token, rows = batch.parts[0]
             try:
@@ -272,24 +219,7 @@ class Writer:
         self._settle(batch)
 
     @staticmethod
-    def _parts(table: str, batch: _Batch) -> deque[tuple[str, pa.Table]]:
-        """The batch as one table, without the rows that ClickHouse must not take."""
-        taken = []
-        for put in batch.puts:
-            try:
-                good, bad = sifted(table, conformed(table, put.rows))
-            except ValueError as error:
-                batch.refuse(put.rows, str(error))
-                continue
-            if bad.num_rows:
-                batch.refuse(bad, "a time or number is missing that no row lacks")
-            if good.num_rows:
-                taken.append(good)
-        # Rows that came without a column get null there, which is the same to ClickHouse.
-        return deque([(uuid.uuid4().hex, pa.concat_tables(taken, promote_options="default"))] if taken else [])
-
-    @staticmethod
-    def _is_about(sink: Sink, lane: _Lane, rows: pa.Table, failure: WriteFailed) -> bool:
+    def _is_about(sink: Sink, lane: Lane, rows: pa.Table, failure: WriteFailed) -> bool:
         """Whether an error that we do not know is about this row: it stays, while the table takes another one."""
         if rows.num_rows != 1 or lane.taken is None or not failure.may_be_rows or lane.failures < FEWER_AFTER:
             return False
@@ -299,7 +229,7 @@ class Writer:
             return False
         return True
 
-    def _put_off(self, lane: _Lane, failure: WriteFailed) -> None:
+    def _put_off(self, lane: Lane, failure: WriteFailed) -> None:
         """Try again later: this table, or all if nobody answered."""
         now, is_of_table = time.monotonic(), failure.code is not None or failure.cure == Cure.UPGRADE
         lane.failures += 1
@@ -314,7 +244,7 @@ class Writer:
             said = {"table": lane.table}
             log.warning("rows of %s wait, and are tried again: %s. What to do: %s", lane.table, failure, failure.advice, extra=said)
 
-    def _went_through(self, lane: _Lane) -> None:
+    def _went_through(self, lane: Lane) -> None:
         if lane.failures:
             log.info(
                 "rows of %s are written again, after %d failed attempts", lane.table, lane.failures, extra={"table": lane.table}
@@ -322,7 +252,7 @@ class Writer:
             lane.failures = 0
             self._said.clear()
 
-    def _hand_back(self, table: str, batch: _Batch) -> None:
+    def _hand_back(self, table: str, batch: Batch) -> None:
         for reason, rows in batch.refused.values():
             together = pa.concat_tables(rows)
             log.error("%d rows of %s are refused: %s", together.num_rows, table, reason, extra={"table": table})
@@ -331,7 +261,7 @@ class Writer:
                 self._refused_rows[table] = self._refused_rows.get(table, 0) + together.num_rows
             self._refused(Refused(table, together, reason), lambda: self._settle(batch))
 
-    def _settle(self, batch: _Batch) -> None:
+    def _settle(self, batch: Batch) -> None:
         with self._changed:
             batch.open -= 1
             if batch.open:

@@ -13,6 +13,9 @@ from agents.app import Connection, build_app
 from agents.stages import ShellSettings
 from tests.counting import counting_stage
 
+SHORT_SESSION = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
+"""So long nobody has the partitions of one that was killed."""
+
 
 class FileWriter:
     """Has written what it says it has, also when the process is killed."""
@@ -29,7 +32,7 @@ class FileWriter:
 
 
 async def work(bootstrap, prefix, path):
-    kafka = Connection(bootstrap, prefix)
+    kafka = Connection(bootstrap, prefix, librdkafka=SHORT_SESSION)
     worker = build_app(
         kafka, ShellSettings(checkpoint_s=0.3, linger_s=0.05), [counting_stage(f"{prefix}.clicks")], FileWriter(path)
     )

@@ -145,6 +145,7 @@ def test_a_mapping_sees_no_file_that_was_not_named(ebbtide, data):
     [
         ("replay",),
         ("replay", "x", "--until", "tomorrow"),
+        ("replay", "--topic", "clicks", "--from", "0:1", "--check"),
         ("sql",),
         ("sql", "SELECT 1", "--clickhouse", "mysql://x"),
         ("feed", "--to", "somewhere"),
@@ -177,6 +178,7 @@ def test_a_wrong_command_line_is_exit_code_2(called, arguments):
         (("sql", "SELECT 1", "--settings", "none.toml"), "none.toml cannot be read"),
         (("feed", "--to", "somewhere", "--events", "10", "--truth", "none/truth"), "none/truth: No such file or directory"),
         (("up", "--data-dir", "/dev/null"), "/dev/null: File exists"),
+        (("up", "--for", "1s", "--picture", "none/up.svg"), "none/up.svg: No such file or directory"),
     ],
 )
 def test_what_is_wrong_with_the_world_is_one_message_and_exit_code_1(called, arguments, told):

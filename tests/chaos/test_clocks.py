@@ -10,7 +10,7 @@ from tests.chaos.run import Run
 from tests.chaos.traffic import PARTITIONS
 
 JUMPS_S = [7_200, -86_400] if IS_SHORT else [5, -5, 7_200, -7_200, 86_400, -86_400, 30 * 86_400, -30 * 86_400]
-LOAD = {"rate": 150, "session_s": 6.0} if IS_SHORT else {"rate": 200, "at_once": 5_000}
+LOAD = {"rate": 150, "session_s": 3.0} if IS_SHORT else {"rate": 200, "at_once": 5_000}
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos, pytest.mark.timeout(240 if IS_SHORT else 1_200)]
 ONE_BROKER = pytest.mark.parametrize("broker", [EMBEDDED if IS_SHORT else KAFKA], indirect=True)

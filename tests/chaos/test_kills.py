@@ -9,7 +9,7 @@ from tests.chaos.figures import IS_SHORT, SEED
 from tests.chaos.run import Run
 
 N_KILLS = 3 if IS_SHORT else 20
-LOAD = {"rate": 100, "at_once": 5_000, "session_s": 6.0} if IS_SHORT else {"rate": 150, "at_once": 20_000}
+LOAD = {"rate": 100, "at_once": 5_000, "session_s": 3.0} if IS_SHORT else {"rate": 150, "at_once": 20_000}
 ONE_CHUNK = 900_000
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos, pytest.mark.timeout(240 if IS_SHORT else 2_400)]

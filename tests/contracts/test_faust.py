@@ -18,8 +18,9 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from agents.faust_app import faust_settings, running
 from agents.runs import Run, RunScheduling, RunSchema
-from agents.transport import RunConsumer, Transport, build_transport, faust_settings, running
+from agents.transport import RunConsumer, Transport, build_transport
 
 CLICKS, ORDERS = TP("clicks", 0), TP("orders", 0)
 

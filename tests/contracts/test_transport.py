@@ -16,9 +16,11 @@ from confluent_kafka import TopicPartition
 from faust.types import TP
 
 from agents import consumer_thread
-from agents.consumer_thread import Limits, PositionLost
+from agents.client_answers import PositionLost
+from agents.consumer_thread import Limits
+from agents.faust_app import faust_settings, running
 from agents.runs import Run, RunSchema
-from agents.transport import RunConsumer, build_transport, faust_settings, running
+from agents.transport import RunConsumer, build_transport
 from tests.brokers import BrokerInTest
 
 PATIENCE_S = 40.0

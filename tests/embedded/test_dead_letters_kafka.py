@@ -17,6 +17,7 @@ from agents.settings import ClickHouseSettings, DeadLetterSettings, KafkaSetting
 from agents.worker import assemble
 from schemas.contracts import schema
 from tests.brokers import KAFKA
+from tests.counting_worker import SHORT_SESSION
 from tests.running_clicks import Clicks, MemoryWriter, worker_on
 from tests.wire import datum, framed
 
@@ -197,6 +198,7 @@ def test_a_topic_of_rubbish_stops_the_worker_and_a_greater_limit_lets_it_go_on(s
     send(broker, topic, framed(KNOWN, datum(event("last"), CONTRACT)))
 
     variables = {"KAFKA__PREFIX": broker.prefix, "CLICKHOUSE__DSN": f"chdb://{tmp_path}", "DEAD_LETTERS__MAX_RUN": "10"}
+    variables |= {"KAFKA__LIBRDKAFKA": json.dumps(SHORT_SESSION)}  # it leaves its partitions to nobody for so long
     stopped = subprocess.run(
         [sys.executable, "-m", "agents", "worker"],
         env={**os.environ, **{f"EBBTIDE_{name}": value for name, value in variables.items()}},
