@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from agents.child_process import ChildProcess, ProgramEnded
 from agents.defective_batch import Again
 from agents.directory_checkpoints import newest_watermark_ms
 from agents.embedded_broker import Broker, embedded_broker
+from agents.folding import Folding
 from agents.live_view import LiveView
 from agents.settings import KafkaSettings, Settings
 from agents.settings_sources import PREFIX
@@ -137,7 +138,7 @@ async def _run(settings: Settings, state_dir: Path, wishes: Wishes) -> Summary:
                 await asyncio.to_thread(feed.stop)
             await worker.settled(SETTLE_S)
             view.look_once_more()
-        fates = _total(folding.fates)
+        fates = _total(worker.folds.values())
     await asyncio.to_thread(writer.close, DRAIN_S)
     if failure:
         message = f"the simulated shop ended by itself: {failure}"
@@ -192,9 +193,10 @@ async def _stopped(feed: ChildProcess, for_s: float | None) -> str:
         asked.cancel()
 
 
-def _total(fates: Mapping[int, Mapping[str, int]]) -> dict[str, int]:
-    """Fate -> records of all partitions; every fate is named."""
-    return {fate: sum(of_partition.get(fate, 0) for of_partition in fates.values()) for fate in FATE_NAMES}
+def _total(folds: Iterable[Folding]) -> dict[str, int]:
+    """Fate -> records of all topics and partitions; every fate is named."""
+    counted = [of_partition for fold in folds for of_partition in (*fold.fates.values(), *fold.origins.values())]
+    return {fate: sum(of_partition.get(fate, 0) for of_partition in counted) for fate in FATE_NAMES}
 
 
 def _rows(settings: Settings) -> dict[str, int]:

@@ -24,6 +24,7 @@ from agents.settings import KafkaSettings
 from agents.settings_sources import load
 from agents.up import shop_environment
 from agents.up_folder import folder_of
+from pipeline.frames import TABLES
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("up")]
 
@@ -168,7 +169,7 @@ def test_a_program_gets_one_line_of_json(kept):
     folder, out, _ = kept
     (line,) = out.splitlines()
     summary = json.loads(line)
-    assert set(summary["tables"]) == {"sessions", "steps", "signals", "outcomes", "identities", "rollups", "dead_letters", "events"}
+    assert set(summary["tables"]) == set(TABLES)
     assert summary["tables"]["sessions"] > 0
     assert summary["tables"]["outcomes"] > 0
     assert summary["fates"]["applied"] == summary["tables"]["events"]
