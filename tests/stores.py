@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from agents.child_process import ChildProcess
@@ -22,7 +23,7 @@ from agents.embedded_broker import free_port
 from pipeline.frames import TABLES, TIME
 from sinks.clickhouse import ClickHouse, connect
 from sinks.columns import ALWAYS_THERE
-from sinks.migrate import apply
+from sinks.migrate import apply, has_database
 
 HOUSE = Path(__file__).parents[1]
 START_TIMEOUT_S = 60.0
@@ -52,12 +53,40 @@ class Store:
             store.client().command(sql)
 
 
+_migrated: dict[str, str] = {}
+"""Where ClickHouse is -> a database there that the migrations made, and no test uses."""
+
+
+def migrated(client: Client, dsn: str) -> str:
+    """A database that the migrations made, once for all tests: they are dozens of statements, and cost half a second."""
+    if dsn not in _migrated or not has_database(client, _migrated[dsn]):  # another server may have the port by now
+        name = new_name()
+        apply(client, name)
+        _migrated[dsn] = name
+    return _migrated[dsn]
+
+
+def copied(client: Client, of: str) -> str:
+    """A new database with the same tables and views, and the same migrations remembered."""
+    database = new_name()
+    client.command(f"CREATE DATABASE {database}")
+    made_by = f"SELECT create_table_query FROM system.tables WHERE database = '{of}' ORDER BY engine = 'View'"
+    for (statement,) in client.query(made_by).result_rows:
+        client.command(statement.replace(f"{of}.", f"{database}."))
+    client.command(f"INSERT INTO {database}.migrations SELECT * FROM {of}.migrations")
+    return database
+
+
+def new_name() -> str:
+    """Name of a database, new with every test."""
+    return f"test_{uuid.uuid4().hex[:12]}"
+
+
 def store_at(dsn: str) -> Iterator[Store]:
     """A database with all tables, dropped afterwards."""
-    database = f"test_{uuid.uuid4().hex[:12]}"
     client = connect(dsn)
     try:
-        apply(client, database)
+        database = copied(client, migrated(client, dsn))
         yield Store(dsn, database)
         client.command(f"DROP DATABASE {database} SYNC")
     finally:

@@ -8,17 +8,20 @@ import pytest
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from agents.checking import NOTE, SKIPPED, WELL, WRONG, checks
+from agents.checking import NOTE, SKIPPED, WELL, WRONG, _registry, checks
 from agents.feed import to_kafka
 from agents.kafka_checkpoints import CLAIM_KEY, manifest_key
 from agents.manifests import Manifest, Standing
 from agents.partitioner import partition_of
+from agents.settings import KafkaSettings
 from pipeline.encode import encode
 from pipeline.simulator.simulator import Simulator
 from schemas.contracts import schema
 from tests.builders import click, frame
 
 NOWHERE = "127.0.0.1:1"
+WRONG_KAFKA = "[kafka]\npartitions = 0\n"
+"""For tests of something else: nobody waits for a broker that is not there."""
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def test_everything_that_is_away_is_said_at_once(found):
 
 
 def test_what_is_set_right_is_looked_at_although_something_else_is_not(found, store):
-    said = found(f"[kafka]\npartitions = 0\n{clickhouse(store)}")
+    said = found(f"{WRONG_KAFKA}{clickhouse(store)}")
 
     assert said["settings"] == (WRONG, "kafka.partitions: Input should be greater than or equal to 1, not 0")
     assert said["broker"] == (SKIPPED, "[kafka] is wrong: that first")
@@ -74,7 +77,7 @@ def test_tables_that_are_not_those_of_this_version_are_named(found, store):
     store.command("ALTER TABLE sessions MODIFY COLUMN n_events UInt64")
     store.command("ALTER TABLE sessions ADD COLUMN ours String")
 
-    verdict, lines = found(f'[kafka]\nbootstrap = "{NOWHERE}"\n{clickhouse(store)}')["clickhouse"]
+    verdict, lines = found(f"{WRONG_KAFKA}{clickhouse(store)}")["clickhouse"]
 
     assert verdict == WRONG
     assert lines.splitlines() == [
@@ -84,7 +87,7 @@ def test_tables_that_are_not_those_of_this_version_are_named(found, store):
 
 
 def test_an_embedded_store_that_is_not_there_is_said_and_not_made(found, tmp_path):
-    verdict, said = found(f'[kafka]\nbootstrap = "{NOWHERE}"\n[clickhouse]\ndsn = "chdb://{tmp_path / "store"}"')["clickhouse"]
+    verdict, said = found(f'{WRONG_KAFKA}[clickhouse]\ndsn = "chdb://{tmp_path / "store"}"')["clickhouse"]
 
     assert verdict == WRONG
     assert "there is no embedded store in" in said
@@ -92,7 +95,7 @@ def test_an_embedded_store_that_is_not_there_is_said_and_not_made(found, tmp_pat
 
 
 def test_a_database_without_tables_says_what_to_do(found, store):
-    said = found(f'[kafka]\nbootstrap = "{NOWHERE}"\n[clickhouse]\ndsn = "{store.dsn}"\ndatabase = "other"')
+    said = found(f'{WRONG_KAFKA}[clickhouse]\ndsn = "{store.dsn}"\ndatabase = "other"')
 
     assert said["clickhouse"][0] == WRONG
     assert "lacks 0001_sessions" in said["clickhouse"][1]
@@ -165,7 +168,7 @@ def test_a_topic_that_has_other_partitions_than_when_the_state_was_kept_is_wrong
 @pytest.mark.broker
 @pytest.mark.registry
 @pytest.mark.xdist_group("apicurio")
-def test_a_registry_tells_whether_the_schema_under_the_topics_name_can_be_read(found, apicurio):
+def test_a_registry_tells_whether_the_schema_under_the_topics_name_can_be_read(apicurio):
     url = apicurio.url
     nested = {"type": "record", "name": "x", "fields": [{"name": "event_id", "type": {"type": "array", "items": "string"}}]}
     with closing(SchemaRegistryClient({"url": url})) as client:
@@ -178,9 +181,8 @@ def test_a_registry_tells_whether_the_schema_under_the_topics_name_can_be_read(f
             client.register_schema(subject, RegisteredSchema(json.dumps(contract), "AVRO"))
 
     def verdict(topic, orders="checked-no-orders"):
-        topics = f'clickstream_topic = "{topic}"\norders_topic = "{orders}"\n'
-        text = f'[kafka]\nbootstrap = "{NOWHERE}"\n{topics}schema_registry_url = "{url}"\n'
-        return found(f'{text}[clickhouse]\ndsn = "clickhouse://{NOWHERE}"')["registry"]
+        check = _registry(KafkaSettings(clickstream_topic=topic, orders_topic=orders, schema_registry_url=url))
+        return check.verdict, "\n".join(check.lines)
 
     assert verdict("checked-good")[0] == WELL
     assert verdict("checked-none") == (NOTE, f"{url} answers, and has no subject checked-none-value yet")
