@@ -1,6 +1,7 @@
 """What holds for every test: brokers are real, and nothing leaves this machine."""
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -34,3 +35,15 @@ def nothing_leaves_this_machine() -> Iterator[None]:
 
             patch.setattr(socket.socket, name, guarded)
         yield
+
+
+@pytest.fixture(autouse=True)
+def the_log_is_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process begins a log of its own, and a quiet one would leave nothing to the next test that reads it."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in handlers:
+            root.removeHandler(handler)

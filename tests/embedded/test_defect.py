@@ -17,7 +17,7 @@ from agents.child_process import ChildProcess
 from agents.defects import EXIT_DEFECT
 from agents.log_reader import LogReader
 from agents.newest_checkpoints import InFolder, NothingKept, OnTopics
-from agents.settings import KafkaSettings
+from agents.settings import ClickHouseSettings, KafkaSettings
 from agents.settings_sources import load
 from agents.topics import look_at
 from agents.up_folder import STATE
@@ -68,11 +68,12 @@ listen = ""
         found = [message for message in self.broker.read(self.topic, [0]) if message.offset() == offset]
         return self.broker.produce(self.topic, 0, [message.value() for message in found], keys=[b"v0"])[0]
 
-    def work_with_state_in(self, folder):
-        """Fold all there is, as `ebbtide up` does it: with its state in a folder."""
+    def work_with_state_in(self, folder, store):
+        """Fold all there is, as `ebbtide up` does it: with its state in a folder. A process has one store, and this one has `store`."""
+        written_to = ClickHouseSettings(dsn=store.dsn, database=store.database)
 
         async def story():
-            assembled = assemble(load(self.settings), state_dir=folder)
+            assembled = assemble(load(self.settings).model_copy(update={"clickhouse": written_to}), state_dir=folder)
             assembled.writer.start()
             async with assembled.worker.running() as worker:
                 assert await worker.settled(60)
@@ -137,10 +138,10 @@ def test_a_defect_ends_the_worker_at_once_and_its_batch_can_be_folded_again(brok
 
 
 @pytest.mark.parametrize("broker", [EMBEDDED], indirect=True)
-def test_books_and_state_in_the_folder_of_up_can_be_looked_at(broker, tmp_path):
+def test_books_and_state_in_the_folder_of_up_can_be_looked_at(broker, store, tmp_path):
     place, data_dir = Place(broker, tmp_path), tmp_path / "data"
     first = place.send(0, "/")
-    place.work_with_state_in(data_dir / STATE)
+    place.work_with_state_in(data_dir / STATE, store)
     again = place.send_again(first)
     named = ("--data-dir", str(data_dir), "--settings", str(place.settings), "--json")
 
