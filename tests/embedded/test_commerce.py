@@ -113,13 +113,13 @@ def test_clickhouse_shows_what_the_fold_says_by_hand(settings, store):
         columns = ", ".join(f"`{name}`" for name in TABLES[table].schema)
         found = store.query(f"SELECT {columns} FROM {table} FINAL WHERE is_deleted = 0 AND site != '{ELSEWHERE}'")
         key = list(TABLES[table].key)
-        assert wanted[table].height > 50
+        assert wanted[table].height > 20
         found = found.select(pl.col(name).cast(dtype) for name, dtype in TABLES[table].schema.items()).sort(key)
         right = wanted[table].select(TABLES[table].schema.names()).sort(key)
         assert found.drop("is_deleted").equals(right.drop("is_deleted"))
     lapses = store.query(f"SELECT expectation, outcome_id, status FROM outcomes_now WHERE site != '{ELSEWHERE}' ORDER BY ALL")
     right = wanted["outcomes"].select("expectation", "outcome_id", "status").sort(pl.all())
-    assert right.height > 20
+    assert right.height > 5
     assert lapses.rows() == right.rows()
     for family in FAMILIES:
         topic = settings.kafka.topics[family]
