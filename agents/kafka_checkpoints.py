@@ -68,7 +68,7 @@ class KafkaCheckpoints:
         wanted = {offset: (piece, number) for piece in manifest.pieces for number, offset in enumerate(piece.offsets)}
         found: dict[str, Future[pl.DataFrame]] = {}
         chunks: dict[int, bytes] = {}  # of one piece: they lie together
-        with ThreadPoolExecutor(1, "decode-state") as pool:  # what was read is decoded while more is on its way
+        with ThreadPoolExecutor(2, "decode-state") as pool:  # what was read is decoded while more is on its way
             for record in self._records(partition, wanted):
                 piece, number = wanted[record.offset]
                 chunks[record.offset] = record.value or b""

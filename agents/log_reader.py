@@ -57,6 +57,7 @@ class LogReader:
                 "fetch.wait.max.ms": 50,
                 "fetch.message.max.bytes": 4 << 20,
                 "queued.min.messages": 1_000,
+                "fetch.queue.backoff.ms": 5,  # else a reader who is slower than the broker waits a second when the queue was full
                 **extra,
                 "bootstrap.servers": bootstrap,
                 "group.id": "ebbtide-reader",  # must be there; it is never joined
