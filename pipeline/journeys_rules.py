@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from pipeline.attribution import Attribution
 from pipeline.calendars import Calendars
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -23,3 +24,5 @@ class JourneysRules:
     seen_within: timedelta = 30 * DAY
     """A wait that is `auto` lapses if what is awaited was seen for the site so long before its due time; whole days."""
     calendars: Calendars = field(default_factory=Calendars)
+    attribution: Attribution = field(default_factory=Attribution)
+    """What explains a lapse."""

@@ -7,14 +7,12 @@ import numpy as np
 import polars as pl
 
 from pipeline import frames
+from pipeline.attribution import ORDER_AFTER_COMMIT
 from pipeline.friction import friction_score
 from pipeline.hashing import hex128, hexed
 from pipeline.journey_map import JourneyMap, step_table
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
-
-ORDER_AFTER_COMMIT = "order_after_commit"
-"""The expectation that an abandoned session has disappointed."""
 
 _LABELS = ("device", "browser", "os", "country", "app_version", "acquisition_channel")
 
