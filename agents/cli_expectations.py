@@ -16,9 +16,9 @@ expectations = typer.Typer(
 def on(*, as_json: Json = False) -> None:
     """List what is on: name, meaning, what begins and ends a wait, when it is due, owner, windows and source."""
     from agents.expectations_command import listed, show_list
-    from pipeline.expectations import EXPECTATIONS
+    from pipeline.expectations import CATALOGUE
 
     if as_json:
-        terminal.say_json(listed(EXPECTATIONS))
+        terminal.say_json(listed(CATALOGUE))
     else:
-        show_list(EXPECTATIONS)
+        show_list(CATALOGUE)

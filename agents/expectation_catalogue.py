@@ -1,4 +1,4 @@
-"""Every expectation of a commerce document, as the page `pipeline/expectations/README.md`.
+"""Every expectation, as the page `pipeline/expectations/README.md`.
 
 `python -m agents.expectation_catalogue` prints it; a test checks that the page is what this says.
 """
@@ -9,20 +9,21 @@ from pathlib import Path
 
 from agents.expectations_command import lines
 from pipeline.case_signals import CASE_SIGNALS, JOURNEY_OF
-from pipeline.expectations import EXPECTATIONS
+from pipeline.expectations import CATALOGUE
 
 FILE = Path("pipeline/expectations/README.md")
 
 HEAD = """\
-# Expectations: what should happen to an order
+# Expectations: what should happen
 
 Something good that did not happen: each is one file here, a value that says what begins a wait, what ends it, when it is due, and who answers for it.
 This page is made from these files: `make docs`.
 
 - A wait that is not met by its due time **lapses**, once the watermark has passed it: `provisional`, and `silent` when the silence window is over.
 - What comes later is `recovered` within the recovery window; later still the row stays silent and says `returned_at`. What turns out to have come in time takes the row back.
-- A wait is **for each** document, parcel, step or return. An event that does not say which one concerns all of its document.
+- A wait is **for each** document, parcel, step or return; for each ticket; or for each customer. An event that does not say which parcel, step or return concerns all of its document.
 - **auto**: it lapses only where the shop sent what is awaited in the 30 days before it was due; a shop that never sends confirmations has no lapses of them.
+- A **rhythm** is a customer's own: the wait follows the median gap of what came before, once there was enough of it.
 - The **cause** of a lapse is the signal or the earlier lapse of the same document that came last before it.
 """
 
@@ -34,12 +35,12 @@ def catalogue() -> str:
 
 def _overview() -> Iterator[str]:
     yield "| expectation | meaning | owner | journey: step |\n|---|---|---|---|"
-    for each in EXPECTATIONS:
+    for each in CATALOGUE:
         yield f"| [{each.name}](#{each.name}) | {each.meaning} | {each.owner} | {each.journey}: {each.step} |"
 
 
 def _sections() -> Iterator[str]:
-    for each in EXPECTATIONS:
+    for each in CATALOGUE:
         meaning, *rest = lines(each)
         yield f"\n## {each.name}\n\n{meaning}\n"
         yield from (f"- {line}" for line in rest)

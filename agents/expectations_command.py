@@ -7,7 +7,7 @@ from typing import Any
 
 from agents import terminal
 from pipeline.calendars import WORKING_HOURS
-from pipeline.expectation import Expectation
+from pipeline.expectation import Expectation, Rhythm
 
 INDENT = "  "
 
@@ -25,6 +25,7 @@ def listed(expectations: Sequence[Expectation]) -> list[dict[str, Any]]:
             "at_once": list(each.at_once),
             "within_s": None if each.within is None else each.within.total_seconds(),
             "due": each.due,
+            "rhythm": None if each.rhythm is None else _rhythm(each.rhythm),
             "calendar": each.calendar,
             "re_arm": each.re_arm,
             "journey": each.journey,
@@ -38,6 +39,15 @@ def listed(expectations: Sequence[Expectation]) -> list[dict[str, Any]]:
         for each in expectations
         if each.enabled != "off"
     ]
+
+
+def _rhythm(rhythm: Rhythm) -> dict[str, float]:
+    return {
+        "times": rhythm.times,
+        "last": rhythm.last,
+        "at_least": rhythm.at_least,
+        "shortest_s": rhythm.shortest.total_seconds(),
+    }
 
 
 def show_list(expectations: Sequence[Expectation]) -> None:
@@ -75,6 +85,10 @@ def _moved(each: Expectation) -> str:
 def _due(each: Expectation) -> str:
     hours = " of working time" if each.calendar == WORKING_HOURS else ""
     within = "" if each.within is None else f"within {_span(each.within)}{hours}"
+    if each.rhythm is not None:
+        rhythm = each.rhythm
+        usual = f"{rhythm.times:g} times the median gap of the last {rhythm.last}, at least {_span(rhythm.shortest)}"
+        return f"{usual}; {within} while there are fewer than {rhythm.at_least}"
     if each.due is None:
         return within
     return f"its {each.due}" + (f", else {within}" if within else "")

@@ -9,6 +9,7 @@ Cases:   equal scores -> the later one, a signal before a lapse, then by name an
 Source:  DESIGN 4; DECISIONS.md on causes
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,8 +21,6 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 ORDER_AFTER_COMMIT = "order_after_commit"
 """The expectation that an abandoned session has disappointed; its lapses are about a visit."""
-NEXT_ORDER = "next_order"
-"""The expectation that a customer orders again; its lapses are about a person."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,9 @@ class Attribution:
     """Factor for what happened at the step at which the lapse is."""
 
 
-def causes(lapses: pl.DataFrame, signals: pl.DataFrame, rule: Attribution) -> pl.DataFrame:
-    """The best candidate of each lapse that has one; `row` is its place. Frames: -> `row`, `cause`, `cause_id`."""
+def causes(lapses: pl.DataFrame, signals: pl.DataFrame, rule: Attribution, of_persons: Collection[str] = ()) -> pl.DataFrame:
+    """The best candidate of each lapse that has one; `row` is its place; `of_persons`: expectations that are not about one thing, but a person. Frames: -> `row`, `cause`, `cause_id`."""
+    is_persons = pl.col("expectation").is_in(of_persons)
     told = lapses.with_row_index("row").select(
         "row",
         "person",
@@ -56,17 +56,17 @@ def causes(lapses: pl.DataFrame, signals: pl.DataFrame, rule: Attribution) -> pl
         "journey",
         "step",
         pl.col("lapsed_at").to_physical().alias("lapsed_ms"),
-        pl.when(_is_persons())
+        pl.when(is_persons)
         .then(pl.col("lapsed_at").to_physical() - milliseconds(rule.person_lookback))
         .otherwise(pl.col("began_at").to_physical() - milliseconds(rule.lookback))
         .alias("since_ms"),
-        pl.when(_is_persons())
+        pl.when(is_persons)
         .then(milliseconds(rule.person_half_life))
         .when(pl.col("expectation") == ORDER_AFTER_COMMIT)
         .then(milliseconds(rule.visit_half_life))
         .otherwise(milliseconds(rule.half_life))
         .alias("half_life_ms"),
-        _is_persons().alias("is_persons"),
+        is_persons.alias("is_persons"),
         "outcome_id",
     )
     pairs = _pairs(told, _candidates(lapses, signals, rule)).filter(
@@ -82,10 +82,6 @@ def causes(lapses: pl.DataFrame, signals: pl.DataFrame, rule: Attribution) -> pl
         .unique("row", keep="first", maintain_order=True)
         .select("row", "cause", "cause_id")
     )
-
-
-def _is_persons() -> pl.Expr:
-    return pl.col("expectation") == NEXT_ORDER
 
 
 def _candidates(lapses: pl.DataFrame, signals: pl.DataFrame, rule: Attribution) -> pl.DataFrame:

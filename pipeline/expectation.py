@@ -18,9 +18,11 @@ from schemas.contracts import event_types
 
 from pipeline.calendars import ALWAYS_OPEN, WORKING_HOURS
 
-Key = Literal["order", "parcel", "step", "return"]
-"""Of what there is one wait: a document; or one of its parcels, steps, returns."""
-KEYS: tuple[Key, ...] = ("order", "parcel", "step", "return")
+Key = Literal["order", "parcel", "step", "return", "ticket", "person"]
+"""Of what there is one wait: a document; or one of its parcels, steps, returns. Or a ticket; or a customer, whatever the document."""
+CASE_KEYS: tuple[Key, ...] = ("order", "parcel", "step", "return")
+"""Those that the fold by order knows; the others are of the fold by person."""
+KEYS: tuple[Key, ...] = (*CASE_KEYS, "ticket", "person")
 
 Enabled = Literal["auto", "on", "off"]
 
@@ -31,6 +33,8 @@ PARCEL_EVENT = "parcel_event"
 DERIVED = (DATE_MOVED, PARCEL_EVENT)
 PARCEL_TYPES = tuple(event_types("delivery"))
 
+ORDER_PLACED = "order_placed"
+
 DUE_FIELDS = ("due_at", "promised_at")
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -40,6 +44,20 @@ SHOP_SILENCE = 72 * HOUR
 CUSTOMER_SILENCE = 24 * HOUR
 """Where the shop waits on the customer."""
 RECOVERY = 7 * DAY
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How long a customer lets pass between two of what is awaited: the wait, once there are enough of them to tell."""
+
+    times: float = 2.0
+    """The wait is the median gap, so many times."""
+    last: int = 5
+    """Of so many, the latest, counting the one that begins the wait."""
+    at_least: int = 3
+    """Fewer tell no rhythm: then the wait is `within`."""
+    shortest: timedelta = 14 * DAY
+    """No wait is shorter."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,8 @@ class Expectation:
     """How long the wait is, where `due` says nothing."""
     due: str | None = None
     """Field of the event of `after` that says when it is due; one of DUE_FIELDS."""
+    rhythm: Rhythm | None = None
+    """Of a wait for a person: how long it is where that person's own rhythm is known."""
     calendar: str = ALWAYS_OPEN
     """Whether `within` counts all hours or working hours of the site."""
     re_arm: Literal["first", "latest"] = "first"
@@ -80,10 +100,10 @@ class Expectation:
 
     def __post_init__(self) -> None:
         """Raises: ValueError on what cannot be waited for."""
-        known = {*event_types("order"), *event_types("delivery"), *DERIVED}
+        known = {*event_types("order"), *event_types("delivery"), *event_types("ticket"), *DERIVED}
         named = (*self.after, *self.expect, *self.unless, *self.at_once)
         if unknown := sorted(set(named) - known):
-            message = f"expectation {self.name!r}: {', '.join(unknown)} is no event type of orders and deliveries"
+            message = f"expectation {self.name!r}: {', '.join(unknown)} is no event type of orders, deliveries and tickets"
             raise ValueError(message)
         if not self.name or not self.after or not self.expect or not self.owner or not self.step:
             message = f"expectation {self.name!r}: it needs a name, `after`, `expect`, a step and an owner"
@@ -96,6 +116,14 @@ class Expectation:
             raise ValueError(message)
         if self.key not in KEYS or self.calendar not in (ALWAYS_OPEN, WORKING_HOURS):
             message = f"expectation {self.name!r}: key is one of {', '.join(KEYS)}, calendar one of {ALWAYS_OPEN}, {WORKING_HOURS}"
+            raise ValueError(message)
+        if self.key == "person" and {*named} != {ORDER_PLACED}:
+            message = (
+                f"expectation {self.name!r}: of a person only the next order can be awaited: after and expect are {ORDER_PLACED}"
+            )
+            raise ValueError(message)
+        if self.rhythm is not None and (self.key != "person" or self.within is None):
+            message = f"expectation {self.name!r}: a rhythm is one of a person, and needs `within` for those who have none yet"
             raise ValueError(message)
         if self.silence < timedelta(0) or self.recovery < timedelta(0) or (self.within is not None and self.within < timedelta(0)):
             message = f"expectation {self.name!r}: a window is not negative"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pipeline.calendars import Calendars
 from pipeline.case_signals import CaseRule
-from pipeline.expectation import Expectation
+from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.expectations import EXPECTATIONS
 
 DAY = timedelta(days=1)
@@ -45,6 +45,9 @@ class FulfilmentRules:
             raise ValueError(message)
         if self.seen_within < DAY or self.seen_within % DAY:
             message = f"seen_within is whole days, not {self.seen_within}"
+            raise ValueError(message)
+        if others := [expectation.name for expectation in self.expectations if expectation.key not in CASE_KEYS]:
+            message = f"expectations of the fold by order are for each {', '.join(CASE_KEYS)}, and not {', '.join(others)}"
             raise ValueError(message)
         names = [expectation.name for expectation in self.expectations]
         if len(set(names)) < len(names):

@@ -41,6 +41,7 @@ def told_outcomes(
 ) -> ToldOutcomes:
     """Say what became of these lapses. Frames: all lapses and signals of these people, PERSON + LAPSE and SIGNAL; MOMENTS."""
     lapses = _that_lapsed(known(lapses), known(log.cases))
+    of_persons = [each.name for each in rules.of_persons]
     people = log.people.select(
         pl.int_range(pl.len(), dtype=pl.Int64).alias("person"),
         "partition",
@@ -50,7 +51,7 @@ def told_outcomes(
     rows = (
         lapses.with_row_index("row")
         .join(contacts(lapses, known(moments)), on="row", how="left", maintain_order="left")
-        .join(causes(lapses, known(signals), rules.attribution), on="row", how="left", maintain_order="left")
+        .join(causes(lapses, known(signals), rules.attribution, of_persons), on="row", how="left", maintain_order="left")
         .join(people, on="person", how="left", maintain_order="left")
     )
     recovers = pl.col("recovered_at").is_not_null()
@@ -72,7 +73,7 @@ def told_outcomes(
         .when(is_silent)
         .then("silent_at")
         .alias("decided_at"),
-        pl.coalesce("customer_id", "person_customer_id").alias("customer_id"),
+        pl.coalesce("person_customer_id", "customer_id").alias("customer_id"),
     )
     return ToldOutcomes(rows.select("person", *_COLUMNS), _next(log, rows))
 

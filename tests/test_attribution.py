@@ -23,7 +23,7 @@ def cause(of: Row, *others: Row, rule: Attribution = RULE) -> str | None:
         lapses=[of, *(each for each in others if "signal" not in each)], signals=[each for each in others if "signal" in each]
     )
     place = known.lapses["outcome_id"].to_list().index(of["outcome_id"])
-    found = causes(known.lapses, known.signals, rule).filter(row=place).select("cause", "cause_id").rows()
+    found = causes(known.lapses, known.signals, rule, ["next_order"]).filter(row=place).select("cause", "cause_id").rows()
     return found[0][1] if found else None
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import expectations
 from pipeline.case_journeys import STEPS
-from pipeline.expectations import EXPECTATIONS, NAMES
+from pipeline.expectations import CATALOGUE, EXPECTATIONS, NAMES, OF_PERSONS, OF_TICKETS
+from pipeline.expectations.next_order import NEXT_ORDER
 from pipeline.expectations.refund_after_return import REFUND_AFTER_RETURN
 from pipeline.fulfilment_rules import FulfilmentRules
 
@@ -19,10 +20,11 @@ def test_every_file_is_in_the_catalogue_and_called_like_its_expectation():
     files = {path.stem for path in Path(expectations.__file__).parent.glob("*.py")} - {"__init__"}
 
     assert files == set(NAMES)
-    assert tuple(expectation.name for expectation in EXPECTATIONS) == NAMES
+    assert tuple(expectation.name for expectation in CATALOGUE) == NAMES
+    assert set(CATALOGUE) == {*EXPECTATIONS, *OF_TICKETS, *OF_PERSONS}
 
 
-@pytest.mark.parametrize("expectation", EXPECTATIONS, ids=NAMES)
+@pytest.mark.parametrize("expectation", CATALOGUE, ids=NAMES)
 def test_every_expectation_says_what_it_means_whose_it_is_and_where_its_numbers_come_from(expectation):
     assert expectation.meaning.endswith(".")
     assert expectation.source
@@ -40,6 +42,8 @@ def test_every_expectation_says_what_it_means_whose_it_is_and_where_its_numbers_
         ({"key": "customer"}, "key is one of order, parcel, step, return"),
         ({"calendar": "mondays"}, "calendar one of always, working"),
         ({"silence": timedelta(days=-1)}, "not negative"),
+        ({"key": "person"}, "only the next order can be awaited"),
+        ({"rhythm": NEXT_ORDER.rhythm}, "a rhythm is one of a person"),
     ],
 )
 def test_what_cannot_be_waited_for_is_refused_with_its_name(change, told):
@@ -56,6 +60,7 @@ def test_what_cannot_be_waited_for_is_refused_with_its_name(change, told):
         ({"allowed_lateness": timedelta(-1)}, "allowed_lateness must not be negative"),
         ({"seen_within": timedelta(hours=30)}, "whole days"),
         ({"expectations": (REFUND_AFTER_RETURN, REFUND_AFTER_RETURN)}, "every name once"),
+        ({"expectations": (NEXT_ORDER,)}, "for each order, parcel, step, return, and not next_order"),
     ],
 )
 def test_rules_that_contradict_themselves_are_refused(change, told):

@@ -59,6 +59,7 @@ def test_a_visitor_who_is_known_by_now_stands_in_the_row_and_a_guest_stays_a_gue
     guest = {"key": "visitor:v1", "customer_id": None}
 
     assert only(lapse(at="10:00"))["customer_id"] == "anna"
+    assert only(lapse(at="10:00", customer_id="ben"))["customer_id"] == "anna", "with whom it is counted"
     assert only(lapse(at="10:00"), people=[guest])["customer_id"] is None
 
 

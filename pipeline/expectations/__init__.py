@@ -1,11 +1,11 @@
-"""What should happen: one file an expectation, and here all of those of a commerce document.
+"""What should happen: one file an expectation, and here all of them.
 
 An expectation is its file, `pipeline/expectations/{name}.py` with `{NAME} = Expectation(...)`, and its line in `NAMES`.
 """
 
 from importlib import import_module
 
-from pipeline.expectation import Expectation
+from pipeline.expectation import CASE_KEYS, Expectation
 
 NAMES = (
     "retry_after_payment_failure",
@@ -22,7 +22,15 @@ NAMES = (
     "decision_after_approval_request",
     "next_onboarding_step",
     "completion_after_step_started",
+    "next_order",
 )
 """Every expectation by its file, in the order of the journeys."""
 
-EXPECTATIONS: tuple[Expectation, ...] = tuple(getattr(import_module(f"{__name__}.{name}"), name.upper()) for name in NAMES)
+CATALOGUE: tuple[Expectation, ...] = tuple(getattr(import_module(f"{__name__}.{name}"), name.upper()) for name in NAMES)
+
+EXPECTATIONS = tuple(each for each in CATALOGUE if each.key in CASE_KEYS)
+"""Of a commerce document: what the fold by order waits for."""
+OF_TICKETS = tuple(each for each in CATALOGUE if each.key == "ticket")
+"""Of a contact with support."""
+OF_PERSONS = tuple(each for each in CATALOGUE if each.key == "person")
+"""Of a customer as such."""
