@@ -3,7 +3,7 @@
 It depends on the order of the messages, so it is asked in the step and nowhere else. What it remembers is part of a checkpoint.
 
 Cases:   a message of an epoch that is over -> ignored | a record that came before -> left out, and has no fate: its source was restarted
-         links and forwarded rows may come again: they change nothing
+         links, types seen and forwarded rows may come again: they change nothing
 """
 
 import logging
@@ -16,7 +16,7 @@ from agents import logs
 from pipeline.about import Head, Source
 from pipeline.decode import Decoded
 from pipeline.frames import TIME
-from pipeline.passed import LINK
+from pipeline.passed import UNCOUNTED
 from pipeline.sources import Heard, slowest
 from pipeline.watermark import UNREAD, from_ms
 
@@ -114,7 +114,7 @@ class Hearing:
             elif not about.is_marker:
                 self._ignored(head)
         events = self._unheard(decoded.events, told)
-        counted = events.filter(pl.col("family") != LINK, ~pl.col("is_forwarded")).group_by("partition").len()
+        counted = events.filter(~pl.col("family").is_in(UNCOUNTED), ~pl.col("is_forwarded")).group_by("partition").len()
         reached = from_ms({partition: ear.reached_ms for partition, ear in self._ears.items()})
         return News(events, reached, dict(counted.rows()), versions)
 
@@ -140,7 +140,7 @@ class Hearing:
         }
         verdicts = pl.DataFrame(told, schema=schema, orient="row").with_columns(pl.col("watermark").cast(TIME))
         valid = events.drop("watermark").join(verdicts, on=["partition", "offset"], how="inner", maintain_order="left")
-        is_new = (pl.col("family") == LINK) | pl.col("is_forwarded") | (pl.col("origin_offset") > pl.col("came_to"))
+        is_new = pl.col("family").is_in(UNCOUNTED) | pl.col("is_forwarded") | (pl.col("origin_offset") > pl.col("came_to"))
         news = valid.filter(is_new.fill_null(value=True))
         self.n_again += valid.height - news.height
         return news.drop("came_to")

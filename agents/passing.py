@@ -1,4 +1,4 @@
-"""What a stage says to the stages behind it: rows by their key, and how far event time has come.
+"""What a stage says to the stages behind it: rows by their key, those without one to everybody, and how far event time has come.
 
 Rows say the watermark as it was before them: what lies behind it is late. When it has come further, a message without rows tells every partition of
 every output, once all rows of the step are on their way. So a reader never knows of a time before it has what happened until then.
@@ -47,9 +47,13 @@ class Passing:
         """Send rows, if anybody reads them; `about` says, for a source partition and a table, what goes with them."""
         for each in (rows for rows in passed if rows.to in self._outputs):
             topic, n = self._outputs[each.to]
-            to = pl.Series("to", partitions(each.rows["site"], each.rows["key"], n))
             said = [name for name in travelling(each.table) if each.rows[name].null_count() < each.rows.height]
-            parts = each.rows.with_columns(to).partition_by(["partition", "to"], as_dict=True, maintain_order=True)
+            if "key" in each.rows.columns:
+                to = pl.Series("to", partitions(each.rows["site"], each.rows["key"], n))
+                keyed = each.rows.with_columns(to)
+            else:
+                keyed = each.rows.join(pl.DataFrame({"to": range(n)}), how="cross")
+            parts = keyed.partition_by(["partition", "to"], as_dict=True, maintain_order=True)
             for (source, output), rows in parts.items():
                 for message in messages(rows.select(said), about(source, each.table)):
                     self._producer.send(topic, output, message)

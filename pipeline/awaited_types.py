@@ -2,7 +2,8 @@
 
 Frames:  KEPT and WHOSE -> SEEN; waits with `due_ms` -> whether what they await was seen before
 Time:    a type counts for a due time from its first event of a day on, until `seen_within` whole days later
-Cases:   two partitions -> each judges by what it has seen itself: documents are spread over them by chance
+Cases:   several partitions -> whoever reads the input tells all of them what it has seen (`telling`, `told`), before the watermark that goes with it: all judge alike
+         the fold by order has one partition -> what it holds is all there is
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.event_ids import apart
-from pipeline.frames import schema
+from pipeline.frames import TIME, schema
 from pipeline.groups import Millis
 from pipeline.hashing import hash64
 from pipeline.keyed_rows import KeyedRows
+from pipeline.passed import TYPES
 from pipeline.watermark import of_partitions
 
 SEEN = schema(
@@ -49,6 +51,22 @@ def noticed(seen: KeyedRows, fresh: pl.DataFrame) -> tuple[KeyedRows, pl.DataFra
     old, left = seen.take(np.unique(key))
     both = pl.concat([old, found]).sort("first_ms").unique("seen_key", keep="first", maintain_order=True)
     return left.put(both), both.join(old, on=["seen_key", "first_ms"], how="anti")
+
+
+def telling(new: pl.DataFrame) -> pl.DataFrame:
+    """Types seen, on their way to every partition of a stage behind. Frames: SEEN -> passed.TYPES_TOLD, with `partition`."""
+    return new.select(
+        "partition",
+        "site",
+        "event_type",
+        pl.col("first_ms").cast(TIME).alias("event_at"),
+    ).cast({"site": pl.String, "event_type": pl.String})
+
+
+def told(batch: pl.DataFrame) -> pl.DataFrame:
+    """What a batch tells of types that others have seen, as `noticed` takes it. Frames: passed.heard."""
+    of_types = batch.filter(pl.col("family") == TYPES)
+    return of_types.select("partition", "site", "event_type", pl.col("event_at").to_physical().alias("event_ms"))
 
 
 def belated(new: pl.DataFrame, seen: KeyedRows, before: pl.DataFrame, after: pl.DataFrame, days: int) -> NDArray[np.int32]:

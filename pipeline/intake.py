@@ -1,44 +1,64 @@
 """Orders, deliveries and tickets on their way in: the same events, under keys of ours.
 
-Frames:  event_schema(family) + POSITION -> passed.travelling(family), LINKS
+Frames:  event_schema(family) + POSITION -> passed.travelling(family), LINKS, TYPES
 Time:    the watermark goes with the rows; nothing waits here
-Cases:   it remembers nothing: which events were applied, and what became of each, says the fold behind it
+Cases:   which events were applied, and what became of each, says the fold behind it
+         which types a site sends -> every partition of `people` is told, so that all judge alike what a shop cannot have left out; once a day, and again after a restart
 Rejects: none (what cannot be used was rejected before)
 Source:  DESIGN: every key but that of the clickstream is made by us
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Self
 
 import polars as pl
 
+from pipeline.awaited_types import SEEN, noticed, telling
 from pipeline.fold import Step
 from pipeline.frames import FATES, PASSED, REFUSED
+from pipeline.keyed_rows import KeyedRows
 from pipeline.keys import case_keys, case_links, person_keys, person_links
-from pipeline.passed import COMMERCE, LINK, PEOPLE, Passed, travelling
+from pipeline.passed import COMMERCE, LINK, PEOPLE, TYPES, Passed, travelling
 from pipeline.pieces import Piece
 from pipeline.watermark import advanced
 
+TOLD_DAYS = 62
+"""How many days it is remembered what was told of them: as old as an event can be, and as far as a wait looks back from there."""
+
 
 @dataclass(frozen=True)
-class Nothing:
-    """What a stage remembers that remembers nothing. Implements fold.State."""
+class Told:
+    """What others were told already. Nothing depends on it, so no checkpoint keeps it. Implements fold.State."""
 
+    seen: KeyedRows = field(default_factory=lambda: KeyedRows(SEEN, "seen_key"))
     n_open: int = 0
-    n_bytes: int = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory, about."""
+        return self.seen.n_bytes
 
     def pieces(self, partition: int) -> Iterator[Piece]:  # noqa: ARG002 - as a fold's state
         """None."""
         return iter(())
 
-    def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> "Nothing":  # noqa: ARG002 - as above
-        """Still nothing."""
-        return self
+    def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:  # noqa: ARG002 - as above
+        """With nothing of this partition."""
+        return self.without(partition)
 
-    def without(self, partition: int) -> "Nothing":  # noqa: ARG002 - as above
-        """Still nothing."""
-        return self
+    def without(self, partition: int) -> Self:
+        """After one partition was forgotten."""
+        return replace(self, seen=self.seen.kept(lambda rows: (rows["partition"] != partition).to_numpy()))
+
+    def noticed(self, events: pl.DataFrame) -> tuple[Self, pl.DataFrame]:
+        """Which types these events are of: what of it is news, and the state after it was told. Frames: -> SEEN."""
+        seen, new = noticed(self.seen, events.with_columns(pl.col("event_at").to_physical().alias("event_ms")))
+        if new.height:
+            since = int(new["day"].max()) - TOLD_DAYS  # type: ignore[arg-type]  # a number
+            seen = seen.kept(lambda rows: (rows["day"] >= since).to_numpy())
+        return replace(self, seen=seen), new
 
 
 @dataclass(frozen=True)
@@ -61,19 +81,20 @@ class IntakeFold:
         """Where its rows go: what becomes of an order is judged by order, and whose it is by person."""
         return (PEOPLE,) if self.family == "ticket" else (COMMERCE, PEOPLE)
 
-    def empty(self) -> Nothing:
-        """Nothing."""
-        return Nothing()
+    def empty(self) -> Told:
+        """Nothing was told."""
+        return Told()
 
-    def step(self, state: Nothing, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[Nothing]:
+    def step(self, state: Told, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[Told]:
         """Give every event its key."""
         _, after = advanced(batch, watermarks, self.allowed_lateness)
         counted = batch.group_by("partition", maintain_order=True).agg(pl.len().cast(pl.Int64).alias("n"))
         fates = counted.select("partition", pl.lit(PASSED).alias("fate"), "n", pl.lit(0, pl.Int64).alias("n_late"))
-        passed = tuple(self._passed(batch)) if batch.height else ()
-        return Step(state, {}, pl.DataFrame(schema=REFUSED), fates.match_to_schema(FATES), after, passed)
+        told, new = state.noticed(batch)
+        passed = (Passed(PEOPLE, TYPES, telling(new)), *self._passed(batch)) if batch.height else ()
+        return Step(told, {}, pl.DataFrame(schema=REFUSED), fates.match_to_schema(FATES), after, passed)
 
-    def told_again(self, state: Nothing, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:  # noqa: ARG002 - as a fold
+    def told_again(self, state: Told, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:  # noqa: ARG002 - as a fold
         """Nothing: what was rejected is read again."""
         return {}
 

@@ -17,21 +17,31 @@ COMMERCE, PEOPLE = "commerce", "people"
 
 LINK = "link"
 """What stands in the place of a family where rows are links."""
+TYPES = "types"
+"""... and where they say which event types a site sends (awaited_types.py). They have no key: every partition is told."""
+UNCOUNTED = (LINK, TYPES)
+"""Tables of which no row is a record: it has no fate, may come again, and changes nothing then."""
 
 ORIGIN = schema({"origin_topic": pl.String, "origin_partition": pl.Int32, "origin_offset": pl.Int64})
 """Where a record lay: what became of it is counted there."""
 
 
+TYPES_TOLD = schema({"site": pl.String, "event_type": pl.String, "event_at": TIME})
+"""The first event of a type on a day, as one source has seen it."""
+
+
 @cache
 def travelling(table: str) -> pl.Schema:
-    """Columns of a family's events, or of links, between two stages."""
+    """Columns of a family's events, of links, or of event types seen, between two stages."""
     if table == LINK:
         return LINKS
+    if table == TYPES:
+        return TYPES_TOLD
     return pl.Schema([*event_schema(table).items(), ("record_at", TIME), ("key", pl.String()), *ORIGIN.items()])
 
 
 FATES_OF_ORIGIN = schema({**FATES, "origin_topic": pl.String, "origin_partition": pl.Int32})
-"""frames.FATES of a fold that reads passed rows: `partition` is that of its topic. Neither links nor forwarded rows have a fate."""
+"""frames.FATES of a fold that reads passed rows: `partition` is that of its topic. Neither forwarded rows nor those of UNCOUNTED tables have a fate."""
 
 REFUSED_OF_ORIGIN = schema({**REFUSED, "family": pl.String, **ORIGIN})
 """frames.REFUSED of such a fold."""
@@ -41,7 +51,7 @@ REFUSED_OF_ORIGIN = schema({**REFUSED, "family": pl.String, **ORIGIN})
 def heard(*tables: str) -> pl.Schema:
     """Frame that a fold over passed rows is given: the columns of these tables, null where a row's own table has none.
 
-    `family` is the row's table, LINK for a link. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
+    `family` is the row's table, LINK for a link, TYPES for a type seen. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
     time had come before the row (null: no watermark): behind it, the row is late.
     """
     columns: dict[str, pl.DataType | type[pl.DataType]] = {"family": pl.String}
@@ -60,6 +70,6 @@ class Passed:
     to: str
     """COMMERCE or PEOPLE."""
     table: str
-    """A family, or LINK."""
+    """A family, LINK or TYPES."""
     rows: pl.DataFrame
     """travelling(table), and `partition`: that of this stage's input. A record's rows stand in the order of the records."""

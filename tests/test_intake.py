@@ -9,9 +9,12 @@ import pytest
 from agents.arrow_batches import Batch
 from agents.passing import TELL_AGAIN_S
 from agents.topics import MESSAGE_BYTES
+from pipeline import awaited_types
+from pipeline.awaited_types import SEEN, noticed, telling, was_seen
 from pipeline.intake import IntakeFold
+from pipeline.keyed_rows import KeyedRows
 from pipeline.keys import partitions
-from pipeline.passed import LINK, ORIGIN, travelling
+from pipeline.passed import LINK, ORIGIN, TYPES, heard, travelling
 from tests.builders import clock, frame, happened, order, watermarks
 from tests.intake_line import INTERNAL, Line
 
@@ -91,7 +94,7 @@ def test_rows_have_the_columns_that_are_agreed_on(family):
 
     passed = fold.step(fold.empty(), events, watermarks({0: None})).passed
 
-    assert {each.table for each in passed} == {family, LINK}
+    assert {each.table for each in passed} == {family, LINK, TYPES}
     for each in passed:
         assert {name: each.rows.schema[name] for name in travelling(each.table)} == dict(travelling(each.table))
 
@@ -190,3 +193,58 @@ def test_whoever_goes_on_from_a_checkpoint_marks_all_outputs_and_says_again_what
     assert [len(of_partition) for of_partition in epochs] == [2, 2, 2]
     assert again.folding.fates == {0: {"passed": 2, "n_late": 0}}
     assert again.folding.positions() == {0: 1}
+
+
+def types_said(line):
+    """Type, time and partition of what is told of types."""
+    found = rows(line, "people", TYPES)
+    return sorted((f"{at:%d. %H:%M}", name, to) for name, at, to in found.select("event_type", "event_at", "at").rows())
+
+
+def in_all(at, name):
+    return [(at, name, to) for to in range(INTERNAL["people"])]
+
+
+def test_a_type_that_a_site_sends_is_told_to_every_partition_of_people_once_a_day():
+    line = Line().send("order", order(at="10:00", order_id="1"), order(at="10:01", order_id="2"))
+    intake = line.intake().read()
+    line.send("order", order(at="11:00", order_id="3"), order(at="+1d 12:00", order_id="4"))
+    intake.read()
+
+    assert types_said(line) == [*in_all("02. 10:00", "order_placed"), *in_all("03. 12:00", "order_placed")]
+    assert rows(line, "commerce", TYPES).is_empty()
+
+
+def test_an_earlier_event_of_a_day_is_told_again_and_so_is_everything_after_a_restart():
+    line = Line().send("order", order(at="10:00", order_id="1"))
+    intake = line.intake().read().keep()
+    line.send("order", order(at="09:00", order_id="2"))
+    intake.read()
+    line.intake().read()
+
+    twice = 2 * in_all("02. 09:00", "order_placed")
+    assert types_said(line) == sorted([*twice, *in_all("02. 10:00", "order_placed")])
+
+
+def test_types_are_told_before_the_time_that_makes_them_count():
+    """So that no partition calls a wait lapsed for want of what another has seen."""
+    line = Line().send("order", order(at="10:00", order_id="1"))
+    line.intake().read()
+
+    for to in range(INTERNAL["people"]):
+        tables = [batch.about.table for at, batch in said(line, "people") if at == to and not batch.about.is_marker]
+        assert tables[0] == TYPES
+        assert tables[-1] == ""
+
+
+def test_partitions_that_hold_nothing_themselves_judge_by_what_was_told():
+    new = pl.DataFrame({"seen_key": 1, "partition": 0, "site": "shop", "event_type": "solved", "day": 20_000, "first_ms": 5}, schema=SEEN)  # fmt: skip
+    sent = telling(new).with_columns(pl.lit(TYPES).alias("family")).drop("partition")
+    everywhere = pl.concat([sent.with_columns(pl.lit(to, pl.Int32).alias("partition")) for to in (0, 1)])
+    batch = heard("ticket", TYPES).to_frame().match_to_schema(heard("ticket", TYPES)).clear()
+    batch = pl.concat([batch, everywhere], how="diagonal_relaxed")
+
+    seen, _ = noticed(KeyedRows(SEEN, "seen_key"), awaited_types.told(batch))
+    waits = pl.DataFrame({"partition": [0, 1, 1], "site": ["shop", "shop", "other"], "due_ms": [9, 9, 9]}, schema_overrides={"partition": pl.Int32})  # fmt: skip
+
+    assert was_seen(seen.frame(), ["solved"], waits, 30).tolist() == [True, True, False]
