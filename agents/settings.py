@@ -8,14 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents import topics
+from agents.calendar_settings import CalendarSettings, calendars
+from agents.case_settings import CaseStepSettings, case_map
+from agents.expectation_settings import ExpectationSettings, applied
 from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
+from pipeline.calendars import Calendars
+from pipeline.case_map import CaseMap
 from pipeline.checks import Bounds
+from pipeline.expectation import Expectation
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journey_map import DEFAULT_JOURNEYS, Journey, JourneyMap, JourneyStep
 from pipeline.session_rules import SessionRules
@@ -42,6 +48,9 @@ def _known_listen(listen: str) -> str:
         raise ValueError(message)
     return listen
 
+
+_NOT_OF_A_CASE = ("ticket", "person")
+"""Keys of waits that are not the fold's by order."""
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -213,7 +222,7 @@ class FulfilmentSettings(Section):
     allowed_lateness_s: Annotated[int, Field(ge=0)] = 600
     """How far the watermark of orders and deliveries stays behind their latest event, s."""
     promise_by: Literal["time", "day"] = "time"
-    """Whether a promised delivery holds until its time, or until the end of that day (UTC)."""
+    """Whether a promised delivery holds until its time, or until the end of that day where the site is (`[[calendars]]`)."""
 
 
 class StoreSettings(Section):
@@ -284,6 +293,12 @@ class Settings(BaseSettings):
     signals: SignalsSettings = SignalsSettings()
     journeys: tuple[JourneySettings, ...] = tuple(map(JourneySettings.of, DEFAULT_JOURNEYS.journeys))
     """An event without a step of the emitter's belongs to the furthest step that matches it."""
+    case_steps: tuple[CaseStepSettings, ...] = ()
+    """Steps of the journeys of commerce: who owns them, and steps of your own."""
+    calendars: tuple[CalendarSettings, ...] = ()
+    """Calendars of sites: time zone, working hours, holidays. A site without one works from 9 to 17, Monday to Friday, UTC."""
+    expectations: tuple[ExpectationSettings, ...] = ()
+    """What should happen, and by when: expectations of your own, and changes of those that ship (`ebbtide expectations`)."""
 
     @classmethod
     def settings_customise_sources(
@@ -296,6 +311,27 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what is given, and nothing from elsewhere: `settings_sources` looks there."""
         return (init_settings,)
+
+    @field_validator("case_steps")
+    @classmethod
+    def _known_steps(cls, said: tuple[CaseStepSettings, ...]) -> tuple[CaseStepSettings, ...]:
+        """Raises: ValueError, see `case_map`."""
+        case_map(said)
+        return said
+
+    @field_validator("calendars")
+    @classmethod
+    def _one_a_site(cls, said: tuple[CalendarSettings, ...]) -> tuple[CalendarSettings, ...]:
+        """Raises: ValueError, see `calendars`."""
+        calendars(said)
+        return said
+
+    @field_validator("expectations")
+    @classmethod
+    def _known_places(cls, said: tuple[ExpectationSettings, ...], info: ValidationInfo) -> tuple[ExpectationSettings, ...]:
+        """Raises: ValueError, see `applied`."""
+        applied(said, case_map(info.data.get("case_steps", ())))
+        return said
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -325,8 +361,23 @@ class Settings(BaseSettings):
         return FulfilmentRules(
             allowed_lateness=timedelta(seconds=self.fulfilment.allowed_lateness_s),
             promise_by=self.fulfilment.promise_by,
+            calendars=self.calendars_of_sites(),
+            journeys=self.case_journeys(),
+            expectations=tuple(each for each in self.all_expectations() if each.key not in _NOT_OF_A_CASE),
             store_events=self.store.events if store_events is None else store_events,
         )
+
+    def all_expectations(self) -> tuple[Expectation, ...]:
+        """What should happen, of orders and of people: what ships, as it was changed, and the user's own."""
+        return applied(self.expectations, self.case_journeys())
+
+    def case_journeys(self) -> CaseMap:
+        """The steps of the journeys of commerce, and whose they are."""
+        return case_map(self.case_steps)
+
+    def calendars_of_sites(self) -> Calendars:
+        """When each site works."""
+        return calendars(self.calendars)
 
     def bounds(self) -> Bounds:
         """What an event may be."""

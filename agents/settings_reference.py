@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from agents.settings import Settings
+from agents.settings_section import NONE
 from agents.settings_sources import section_of
-from agents.signal_settings import NONE
 
 FILE = Path("deploy/settings.reference.toml")
 WIDTH = 120

@@ -3,8 +3,13 @@
 import ast
 import inspect
 import textwrap
+from collections.abc import Sequence
+from difflib import get_close_matches
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+NONE = "none"
+"""What settings say for None, which TOML does not know."""
 
 
 class Section(BaseModel):
@@ -24,3 +29,27 @@ def attribute_docs(owner: type) -> dict[str, str]:
             if isinstance(said, ast.Constant) and isinstance(said.value, str):
                 found[field.target.id] = said.value
     return found
+
+
+def one_of(known: Sequence[str]) -> AfterValidator:
+    """A field that takes one of these words; the error names the nearest."""
+
+    def checked(said: str | None) -> str | None:
+        if said is not None and said not in known:
+            message = f"one of {', '.join(known)}; the nearest is {nearest(said, known)!r}"
+            raise ValueError(message)
+        return said
+
+    return AfterValidator(checked)
+
+
+def nearest(said: str, known: Sequence[str]) -> str:
+    """The most similar of the known words."""
+    return get_close_matches(said, known, n=1, cutoff=0.0)[0]
+
+
+def not_empty(said: str | None) -> str | None:
+    """A word that is there, if any is given. Raises: ValueError."""
+    if said is not None and not said.strip():
+        raise ValueError("it must not be empty")
+    return said

@@ -8,7 +8,6 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +16,7 @@ from pydantic_settings import EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError as Unreadable
 
 from agents.settings import Settings
+from agents.settings_section import nearest
 
 PREFIX = "EBBTIDE_"
 FILE_VARIABLE = "EBBTIDE_SETTINGS"
@@ -125,11 +125,6 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[Problem]:
             if section not in Settings.model_fields:
                 known = [FILE_VARIABLE, *map(_variable, keys())]
                 yield Problem(name, f"there is no such variable; the nearest is {nearest(name.upper(), known)}")
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """The most similar of the known names."""
-    return get_close_matches(name, known, n=1, cutoff=0.0)[0]
 
 
 def keys() -> list[str]:

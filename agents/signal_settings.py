@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, Self, cast, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 
-from agents.settings_section import Section, attribute_docs
+from agents.settings_section import NONE, Section, attribute_docs
 from pipeline.conditions import condition
 from pipeline.definitions import DEFAULT, OWN_PLACES, AnySignal, Own
 from pipeline.own_signals import EVERYTHING, OwnRule, known_types, own_signal
 from pipeline.signals import SIGNALS
-
-NONE = "none"
-"""What settings say for None, which TOML does not know: no limit."""
 
 
 class SignalSettings(Section):

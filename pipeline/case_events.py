@@ -5,17 +5,17 @@ Frames:  commerce.COMMERCE + POSITION -> frames.EVENTS
 
 import polars as pl
 
-from pipeline.case_journeys import STEPS
+from pipeline.case_journeys import STEPS, Steps
 
 _DETAILS = ("reason", "step", "delivery_id", "carrier", "quote_id", "return_id", "assignee_id")
 """What an event says beside its type, in the order in which it is shown."""
 
 
-def event_rows(events: pl.DataFrame) -> pl.DataFrame:
+def event_rows(events: pl.DataFrame, steps: Steps = STEPS) -> pl.DataFrame:
     """What a person reads of each event."""
     journey, step = (
         pl.col("event_type").replace_strict(
-            {name: getattr(each, what) for each in STEPS for name in each.event_types}, default=None, return_dtype=pl.String
+            {name: getattr(each, what) for each in steps for name in each.event_types}, default=None, return_dtype=pl.String
         )
         for what in ("journey", "name")
     )

@@ -6,6 +6,7 @@ Cases:   money that goes back without a return (an order was cancelled) -> no st
 Source:  DESIGN 4
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,16 @@ class CaseStep:
     event_types: tuple[str, ...]
     is_commit: bool = False
     is_goal: bool = False
+    ships_as: str | None = None
+    """Its name where nobody has given it another; None: the same."""
 
+    @property
+    def known_as(self) -> str:
+        """The name by which signals and expectations that ship know it."""
+        return self.name if self.ships_as is None else self.ships_as
+
+
+Steps = Sequence[CaseStep]
 
 STEPS = (
     CaseStep("order", "placed", 0, "shop", ("order_placed",), is_commit=True),
@@ -110,23 +120,21 @@ REACHED = schema(
     }
 )
 
-OWNERS = {(step.journey, step.name): step.owner for step in STEPS}
 
-
-def step_numbers(log: CaseLog) -> Places:
-    """Place in STEPS of the step of each event; -1: none."""
+def step_numbers(log: CaseLog, steps: Steps) -> Places:
+    """Place of the step of each event; -1: none."""
     numbers = np.full(log.events.height, -1, dtype=np.int64)
-    for place, step in enumerate(STEPS):
+    for place, step in enumerate(steps):
         numbers[log.is_of(step.event_types)] = place
     has_return = log.cases.first(log.is_of(("return_requested", "return_received"))) >= 0
     numbers[log.is_of(("order_refunded",)) & ~has_return[log.case]] = -1
     return numbers
 
 
-def step_names(log: CaseLog, numbers: Places) -> pl.Series:
+def step_names(log: CaseLog, numbers: Places, steps: Steps) -> pl.Series:
     """The name of the step of each event; null: none."""
-    named = np.array([step.name == "" for step in STEPS])
-    fixed = pl.Series([step.name for step in STEPS]).gather(np.maximum(numbers, 0))
+    named = np.array([step.name == "" for step in steps])
+    fixed = pl.Series([step.name for step in steps]).gather(np.maximum(numbers, 0))
     own = log.events["step"].cast(pl.String)
     by_shop = named[np.maximum(numbers, 0)]
     return pl.select(
@@ -139,22 +147,22 @@ def step_names(log: CaseLog, numbers: Places) -> pl.Series:
     ).to_series()
 
 
-def reached(log: CaseLog) -> pl.DataFrame:
+def reached(log: CaseLog, steps: Steps = STEPS) -> pl.DataFrame:
     """The steps that cases have reached. Frames: -> REACHED."""
-    numbers = step_numbers(log)
+    numbers = step_numbers(log, steps)
     rows = np.flatnonzero(numbers >= 0)
     table = pl.DataFrame(
         {
-            "number": range(len(STEPS)),
-            "journey": [step.journey for step in STEPS],
-            "step_index": [step.index for step in STEPS],
-            "owner": [step.owner for step in STEPS],
-            "is_commit": [step.is_commit for step in STEPS],
-            "is_goal": [step.is_goal for step in STEPS],
+            "number": range(len(steps)),
+            "journey": [step.journey for step in steps],
+            "step_index": [step.index for step in steps],
+            "owner": [step.owner for step in steps],
+            "is_commit": [step.is_commit for step in steps],
+            "is_goal": [step.is_goal for step in steps],
         },
         schema_overrides={"number": pl.Int64},
     )
-    names = step_names(log, numbers)
+    names = step_names(log, numbers, steps)
     return (
         pl.DataFrame({"case": log.case[rows], "number": numbers[rows], "step": names.gather(rows), "ms": log.ms[rows]})
         .group_by("case", "number", "step")

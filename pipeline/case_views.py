@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from pipeline import case_rows, lapse_rows
-from pipeline.case_journeys import OWNERS, reached
+from pipeline.case_journeys import reached
 from pipeline.case_log import CaseLog
+from pipeline.case_map import CaseMap
 from pipeline.case_signals import JOURNEY_OF, fired
 from pipeline.frames import TIME
 from pipeline.friction import friction_score
@@ -38,7 +39,7 @@ class Told:
 def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
     """Say everything. Frames: SEEN of the partitions."""
     who = case_rows.people(log)
-    steps = reached(log)
+    steps = reached(log, rules.journeys.steps)
     found = fired(log, rules.signals)
     found = found.with_columns(_signal_ids(log, found))
     waiting = waits(log, rules)
@@ -48,8 +49,8 @@ def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
     tables = {
         "cases": document,
         "deliveries": case_rows.deliveries(log, who, rules),
-        "steps": _steps(who, steps, found),
-        "signals": _signals(log, who, found),
+        "steps": _steps(who, steps, found, rules.journeys),
+        "signals": _signals(log, who, found, rules.journeys),
         "outcomes": lapse_rows.outcomes(log, who, over, found, rules),
     }
     is_open = pl.Series(np.zeros(log.n, dtype=bool)).scatter(
@@ -85,9 +86,9 @@ def _signal_ids(log: CaseLog, found: pl.DataFrame) -> pl.Series:
     return hexed(*also128(hash128(site, found["signal"], key), event)).alias("signal_id")
 
 
-def _steps(who: pl.DataFrame, steps: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+def _steps(who: pl.DataFrame, steps: pl.DataFrame, found: pl.DataFrame, journeys: CaseMap) -> pl.DataFrame:
     met = (
-        found.select("case", "weight", *_placed())
+        found.select("case", "weight", *_placed(journeys)[:2])
         .group_by("case", "journey", "step")
         .agg(pl.len().cast(pl.UInt32).alias("n_signals"), pl.col("weight").sum().alias("points"))
     )
@@ -117,25 +118,26 @@ def _steps(who: pl.DataFrame, steps: pl.DataFrame, found: pl.DataFrame) -> pl.Da
     )
 
 
-def _placed() -> tuple[pl.Expr, pl.Expr]:
-    journey, step = ({name: place[which] for name, place in JOURNEY_OF.items()} for which in (0, 1))
-    return (
-        pl.col("signal").replace_strict(journey, return_dtype=pl.String).alias("journey"),
-        pl.col("signal").replace_strict(step, return_dtype=pl.String).alias("step"),
+def _placed(journeys: CaseMap) -> tuple[pl.Expr, ...]:
+    """Journey, step and owner of each signal."""
+    steps = {name: journeys.step(*place) for name, place in JOURNEY_OF.items()}
+    return tuple(
+        pl.col("signal")
+        .replace_strict({name: getattr(step, what) for name, step in steps.items()}, return_dtype=pl.String)
+        .alias(column)
+        for column, what in (("journey", "journey"), ("step", "name"), ("owner", "owner"))
     )
 
 
-def _signals(log: CaseLog, who: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+def _signals(log: CaseLog, who: pl.DataFrame, found: pl.DataFrame, journeys: CaseMap) -> pl.DataFrame:
     of_case = who[found["case"]].select(
         "partition", "site", "order_id", "visitor_id", "customer_id", "account_id", "session_id", "country"
     )
-    owners = {name: OWNERS[place] for name, place in JOURNEY_OF.items()}
     return found.select(
         "signal",
         "signal_id",
         pl.Series("fired_at", log.ms[found["row"].to_numpy()], pl.Int64).cast(TIME),
-        *_placed(),
-        pl.col("signal").replace_strict(owners, return_dtype=pl.String).alias("owner"),
+        *_placed(journeys),
         "value",
         "weight",
         pl.lit("default").alias("rule"),

@@ -67,7 +67,7 @@ class FulfilmentFold:
             tables = _changes(told(before, state.seen.frame(), rules).tables if before.n else {}, now.tables)
             kept = _put_back(replace(kept, events=left.events, cases=left.cases), log, now)
         if rules.store_events and applied.height:
-            tables["events"] = frames.EVENTS.conform(event_rows(applied))
+            tables["events"] = frames.EVENTS.conform(event_rows(applied, rules.journeys.steps))
         return Step(
             swept(kept, after, rules),
             {name: rows for name, rows in tables.items() if rows.height},

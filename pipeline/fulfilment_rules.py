@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Literal
 
 from pipeline.calendars import Calendars
+from pipeline.case_map import CaseMap
 from pipeline.case_signals import CaseRule
 from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.expectations import EXPECTATIONS
@@ -29,6 +30,7 @@ class FulfilmentRules:
     promise_by: Literal["time", "day"] = "time"
     """Whether a promise holds until its time, or until the end of that day where the site is."""
     calendars: Calendars = field(default_factory=Calendars)
+    journeys: CaseMap = field(default_factory=CaseMap)
     expectations: tuple[Expectation, ...] = EXPECTATIONS
     signals: CaseRule = field(default_factory=CaseRule)
     store_events: bool = False
