@@ -22,6 +22,7 @@ This page is made from these files: `make docs`.
 - A wait that is not met by its due time **lapses**, once the watermark has passed it: `provisional`, and `silent` when the silence window is over.
 - What comes later is `recovered` within the recovery window; later still the row stays silent and says `returned_at`. What turns out to have come in time takes the row back.
 - A wait is **for each** document, parcel, step or return; for each ticket; or for each customer. An event that does not say which parcel, step or return concerns all of its document.
+- A ticket that the shop itself began, and a survey, begin no wait.
 - **auto**: it lapses only where the shop sent what is awaited in the 30 days before it was due; a shop that never sends confirmations has no lapses of them.
 - A **rhythm** is a customer's own: the wait follows the median gap of what came before, once there was enough of it.
 - The **cause** of a lapse is the signal or the earlier lapse of the same document that came last before it.

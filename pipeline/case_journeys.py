@@ -61,8 +61,11 @@ STEPS = (
     CaseStep("onboarding", "", 1, "shop", ("onboarding_step_completed",)),
     CaseStep("onboarding", "completed", 2, "shop", ("onboarding_completed",), is_goal=True),
     CaseStep("process", "", 0, "shop", ("step_started", "step_completed"), is_commit=True),
+    CaseStep("support", "opened", 0, "support", ("ticket_opened",), is_commit=True),
+    CaseStep("support", "replied", 1, "support", ("agent_reply", "bot_reply")),
+    CaseStep("support", "solved", 2, "support", ("solved",), is_goal=True),
 )
-"""The default journeys; of one event type there is one step at most."""
+"""The default journeys; of one event type there is one step at most. Those of `support` are of tickets."""
 
 CASE_TYPES = ("order", "rfq", "approval", "onboarding", "other")
 JOURNEYS = {

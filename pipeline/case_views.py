@@ -43,7 +43,7 @@ def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
     found = fired(log, rules.signals)
     found = found.with_columns(_signal_ids(log, found))
     waiting = waits(log, rules)
-    over = lapse_rows.lapsed(log, waiting, seen, rules)
+    over = lapse_rows.lapsed(log, waiting, seen, rules.expectations, rules.seen_within)
     n_signals = Groups(found["case"].to_numpy(), log.n).count(np.ones(found.height, dtype=bool))
     document = case_rows.cases(log, who, steps, n_signals, rules)
     tables = {

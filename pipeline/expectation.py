@@ -23,6 +23,8 @@ Key = Literal["order", "parcel", "step", "return", "ticket", "person"]
 CASE_KEYS: tuple[Key, ...] = ("order", "parcel", "step", "return")
 """Those that the fold by order knows; the others are of the fold by person."""
 KEYS: tuple[Key, ...] = (*CASE_KEYS, "ticket", "person")
+WHOLE: tuple[Key, ...] = ("order", "ticket")
+"""Of these there is one a case."""
 
 Enabled = Literal["auto", "on", "off"]
 
@@ -100,16 +102,20 @@ class Expectation:
 
     def __post_init__(self) -> None:
         """Raises: ValueError on what cannot be waited for."""
-        known = {*event_types("order"), *event_types("delivery"), *event_types("ticket"), *DERIVED}
+        is_ticket = self.key == "ticket"
+        known = set(event_types("ticket")) if is_ticket else {*event_types("order"), *event_types("delivery"), *DERIVED}
         named = (*self.after, *self.expect, *self.unless, *self.at_once)
         if unknown := sorted(set(named) - known):
-            message = f"expectation {self.name!r}: {', '.join(unknown)} is no event type of orders, deliveries and tickets"
+            message = f"expectation {self.name!r}: {', '.join(unknown)} is no event type of {'tickets' if is_ticket else 'orders and deliveries'}"
             raise ValueError(message)
         if not self.name or not self.after or not self.expect or not self.owner or not self.step:
             message = f"expectation {self.name!r}: it needs a name, `after`, `expect`, a step and an owner"
             raise ValueError(message)
         if self.within is None and self.due is None:
             message = f"expectation {self.name!r}: say `within`, or the field that says when it is due"
+            raise ValueError(message)
+        if self.due is not None and is_ticket:
+            message = f"expectation {self.name!r}: no event of a ticket says when it is due; say `within`"
             raise ValueError(message)
         if self.due is not None and self.due not in DUE_FIELDS:
             message = f"expectation {self.name!r}: due is one of {', '.join(DUE_FIELDS)}, not {self.due!r}"

@@ -6,6 +6,7 @@ Tables of ClickHouse are frames as well: `TABLES` says which columns a fold hand
 import polars as pl
 
 from pipeline.commerce_tables import CASES, DELIVERIES
+from pipeline.people_tables import ANSWERS, CONTACTS
 from pipeline.table import DELETED as _DELETED
 from pipeline.table import SITE as _SITE
 from pipeline.table import STRINGS, TIME, Column, Dtype, Table, schema
@@ -13,7 +14,9 @@ from pipeline.table import WHO as _WHO
 from pipeline.table import columns as _columns
 
 __all__ = [
+    "ANSWERS",
     "CASES",
+    "CONTACTS",
     "DEAD_LETTERS",
     "DELIVERIES",
     "EVENTS",
@@ -293,7 +296,20 @@ EVENTS = Table(
 
 TABLES: dict[str, Table] = {
     table.name: table
-    for table in (SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, ROLLUPS, DEAD_LETTERS, EVENTS, CASES, DELIVERIES)
+    for table in (
+        SESSIONS,
+        STEPS,
+        SIGNALS,
+        OUTCOMES,
+        IDENTITIES,
+        ROLLUPS,
+        DEAD_LETTERS,
+        EVENTS,
+        CASES,
+        DELIVERIES,
+        CONTACTS,
+        ANSWERS,
+    )
 }
 
 WATERMARKS = schema({"partition": pl.Int32, "watermark": TIME})

@@ -5,8 +5,11 @@ from datetime import timedelta
 
 from pipeline.attribution import Attribution
 from pipeline.calendars import Calendars
-from pipeline.expectation import Expectation
+from pipeline.case_map import CaseMap
+from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.expectations import OF_PERSONS, OF_TICKETS
+from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
+from pipeline.sentiment import SentimentRule
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -26,12 +29,33 @@ class JourneysRules:
     seen_within: timedelta = 30 * DAY
     """A wait that is `auto` lapses if what is awaited was seen for the site so long before its due time; whole days."""
     calendars: Calendars = field(default_factory=Calendars)
+    journeys: CaseMap = field(default_factory=CaseMap)
+    """Those of commerce and of support."""
+    web_journeys: JourneyMap = DEFAULT_JOURNEYS
+    """Those of the clickstream: a ticket and a survey may name a step of theirs."""
     expectations: tuple[Expectation, ...] = (*OF_TICKETS, *OF_PERSONS)
     """Of tickets and of persons."""
     attribution: Attribution = field(default_factory=Attribution)
     """What explains a lapse."""
     at_risk_after: float = 0.75
     """A customer is at risk when so much of the usual wait for an order is over; half of it is the median gap, which every second order exceeds."""
+
+    sentiment: SentimentRule = field(default_factory=SentimentRule)
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError on an expectation of a document, or a name that stands twice."""
+        if others := [each.name for each in self.expectations if each.key in CASE_KEYS]:
+            message = f"expectations of the fold by person are for each ticket or person, and not {', '.join(others)}"
+            raise ValueError(message)
+        names = [each.name for each in self.expectations]
+        if len(set(names)) < len(names):
+            message = f"expectations: every name once, not {names}"
+            raise ValueError(message)
+
+    @property
+    def of_tickets(self) -> tuple[Expectation, ...]:
+        """The expectations of tickets; those that are off as well."""
+        return tuple(each for each in self.expectations if each.key == "ticket")
 
     @property
     def of_persons(self) -> tuple[Expectation, ...]:

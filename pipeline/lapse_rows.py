@@ -6,31 +6,37 @@ Frames:  CaseLog, WAITS, FIRED -> rows of frames.OUTCOMES, with `partition`
 Time:    provisional until the silence window is over, then silent; recovered if it came within the recovery window, `returned_at` if later still
 """
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 import numpy as np
 import polars as pl
 
 from pipeline.awaited_types import was_seen
 from pipeline.case_log import CaseLog
+from pipeline.expectation import Expectation
 from pipeline.frames import TIME
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.groups import NEVER, Places, at, picked, told_ms
 from pipeline.hashing import also128, hash128, hexed
 
 
-def lapsed(log: CaseLog, waits: pl.DataFrame, seen: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
+def lapsed(
+    log: CaseLog, waits: pl.DataFrame, seen: pl.DataFrame, expectations: Sequence[Expectation], seen_within: timedelta
+) -> pl.DataFrame:
     """The waits that have lapsed by now, less those of a type that the shop never sent. Frames: WAITS, SEEN -> WAITS."""
     case = waits["case"].to_numpy()
     over = waits.filter(pl.Series(log.now_ms[case] > waits["lapsed_ms"].to_numpy(), dtype=pl.Boolean))
-    is_auto = [place for place, expectation in enumerate(rules.expectations) if expectation.enabled == "auto"]
+    is_auto = [place for place, expectation in enumerate(expectations) if expectation.enabled == "auto"]
     place_of = over["expectation"].to_numpy()
     kept = ~np.isin(place_of, is_auto)
-    days = rules.seen_within.days
+    days = seen_within.days
     for place in is_auto:
         rows = np.flatnonzero(place_of == place)
         if len(rows):
             whose = log.known.select("partition", "site")[over["case"].to_numpy()[rows]]
             asked = whose.with_columns(pl.Series("due_ms", over["lapsed_ms"].to_numpy()[rows]))
-            kept[rows] = was_seen(seen, rules.expectations[place].expect, asked, days)
+            kept[rows] = was_seen(seen, expectations[place].expect, asked, days)
     return over.filter(pl.Series(kept, dtype=pl.Boolean))
 
 

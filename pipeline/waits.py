@@ -9,15 +9,15 @@ Cases:   met or voided by the due time -> no lapse | met later, within the recov
 """
 
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
 
-from pipeline.calendars import WORKING_HOURS
+from pipeline.calendars import WORKING_HOURS, Calendars
 from pipeline.case_log import CaseLog
-from pipeline.expectation import Expectation, Key
+from pipeline.expectation import WHOLE, Expectation, Key
 from pipeline.frames import schema
-from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.groups import NEVER, Mask, Millis, Places, at
 from pipeline.hashing import hash64
 from pipeline.watermark import milliseconds
@@ -40,6 +40,22 @@ WAITS = schema(
 first and the last event that armed it; `met_ms` NEVER: not met; `silent_ms`, `recovery_ms`: until when nothing is decided, and until when it can recover."""
 
 
+class WaitRules(Protocol):
+    """What a fold says of its waits."""
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What is expected; a wait names one by its place."""
+
+    @property
+    def calendars(self) -> Calendars:
+        """When sites work."""
+
+    @property
+    def promise_by(self) -> Literal["time", "day"]:
+        """Whether a promise holds until its time, or until the end of that day."""
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Events that concern one expectation, in order of (group, time, what arms first)."""
@@ -53,7 +69,7 @@ class _Rows:
     at_once: Mask
 
 
-def waits(log: CaseLog, rules: FulfilmentRules) -> pl.DataFrame:
+def waits(log: CaseLog, rules: WaitRules) -> pl.DataFrame:
     """All waits that lapse, or will if nothing happens. Frames: -> WAITS."""
     found = [WAITS.to_frame()]
     subs: dict[Key, Places] = {}
@@ -71,7 +87,7 @@ def waits(log: CaseLog, rules: FulfilmentRules) -> pl.DataFrame:
 
 def sub_keys(log: CaseLog, key: Key) -> Places:
     """Number of what each event is about within its case; -1: it does not say; -2: a parcel that belongs to another case."""
-    if key == "order":
+    if key in WHOLE:
         return np.full(log.events.height, -1, dtype=np.int64)
     if key == "parcel":
         return np.where(log.has("parcel_key") & (log.parcel < 0), -2, log.parcel)
@@ -82,7 +98,7 @@ def sub_keys(log: CaseLog, key: Key) -> Places:
     return numbers
 
 
-def _waits(log: CaseLog, rules: FulfilmentRules, place: int, arms: Mask, sub: Places) -> pl.DataFrame:
+def _waits(log: CaseLog, rules: WaitRules, place: int, arms: Mask, sub: Places) -> pl.DataFrame:
     expectation = rules.expectations[place]
     due_ms = _due(log, rules, expectation, arms)
     rows = _concerning(log, expectation, arms & (due_ms != NEVER) & (sub >= -1), sub)
@@ -110,7 +126,7 @@ def _waits(log: CaseLog, rules: FulfilmentRules, place: int, arms: Mask, sub: Pl
     )
 
 
-def _due(log: CaseLog, rules: FulfilmentRules, expectation: Expectation, arms: Mask) -> Millis:
+def _due(log: CaseLog, rules: WaitRules, expectation: Expectation, arms: Mask) -> Millis:
     """When the wait that each event arms would be due; NEVER where it arms none."""
     due_ms = np.full(log.events.height, NEVER, dtype=np.int64)
     rows = np.flatnonzero(arms)
@@ -128,14 +144,14 @@ def _due(log: CaseLog, rules: FulfilmentRules, expectation: Expectation, arms: M
     return due_ms
 
 
-def promises(log: CaseLog, rules: FulfilmentRules, rows: Places) -> Millis:
+def promises(log: CaseLog, rules: WaitRules, rows: Places) -> Millis:
     """Until when what each of these events is about was promised; NEVER: nobody said."""
     parcel = log.parcel[rows]
     promised_ms = np.where(parcel >= 0, at(log.promise_of_parcel, parcel), log.promise_of_case[log.case[rows]])
     return kept_until(log, rules, log.case[rows], promised_ms)
 
 
-def kept_until(log: CaseLog, rules: FulfilmentRules, case: Places, promised_ms: Millis) -> Millis:
+def kept_until(log: CaseLog, rules: WaitRules, case: Places, promised_ms: Millis) -> Millis:
     """Until when a promise of each of these cases is kept: that time, or the end of its day."""
     if rules.promise_by == "time":
         return promised_ms
@@ -150,14 +166,14 @@ def _concerning(log: CaseLog, expectation: Expectation, arms: Mask, sub: Places)
     meets, voids, at_once = (log.is_of(names) for names in (expectation.expect, expectation.unless, expectation.at_once))
     armed = np.flatnonzero(arms)
     row = np.flatnonzero((arms | meets | voids | at_once) & (sub >= -1))
-    if expectation.key == "order":
+    if expectation.key in WHOLE:
         has_arm = np.zeros(log.n, dtype=bool)
         has_arm[log.case[armed]] = True
         row = row[has_arm[log.case[row]]]
         group = log.case[row]
     else:
         row, group = _of_groups(log, row, arms, sub, _groups(log.case[armed], sub[armed]))
-    if expectation.key != "order":  # events stand in order of case and time
+    if expectation.key not in WHOLE:  # events stand in order of case and time
         order = np.argsort(group, kind="stable")
         row, group = row[order], group[order]
     ms, is_arm = log.ms[row], arms[row]

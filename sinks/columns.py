@@ -22,6 +22,7 @@ LOW_CARDINALITY = frozenset(
         "carrier",
         "case_type",
         "cause",
+        "channel",
         "cluster_id",
         "country",
         "currency",
@@ -32,11 +33,13 @@ LOW_CARDINALITY = frozenset(
         "furthest_step",
         "instance",
         "journey",
+        "kind",
         "linked_by",
         "measure",
         "os",
         "owner",
         "payment_method",
+        "priority",
         "reason",
         "rule",
         "signal",
@@ -45,6 +48,7 @@ LOW_CARDINALITY = frozenset(
         "stage",
         "status",
         "step",
+        "team",
         "topic",
     }
 )
@@ -58,6 +62,8 @@ ALWAYS_THERE = {
     "rollups": {"n"},
     "events": {"event_at"},
     "cases": {"opened_at"},
+    "contacts": {"opened_at"},
+    "answers": {"answered_at"},
 }
 """Table -> times and numbers that no row lacks, beside those of its key."""
 

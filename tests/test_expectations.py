@@ -9,9 +9,11 @@ import pytest
 from pipeline import expectations
 from pipeline.case_journeys import STEPS
 from pipeline.expectations import CATALOGUE, EXPECTATIONS, NAMES, OF_PERSONS, OF_TICKETS
+from pipeline.expectations.first_reply_after_ticket import FIRST_REPLY_AFTER_TICKET
 from pipeline.expectations.next_order import NEXT_ORDER
 from pipeline.expectations.refund_after_return import REFUND_AFTER_RETURN
 from pipeline.fulfilment_rules import FulfilmentRules
+from pipeline.journeys_rules import JourneysRules
 
 PLACES = {(step.journey, step.name) for step in STEPS}
 
@@ -51,6 +53,22 @@ def test_what_cannot_be_waited_for_is_refused_with_its_name(change, told):
         replace(REFUND_AFTER_RETURN, **change)
 
     assert "refund_after_return" in str(error.value)
+
+
+def test_a_ticket_waits_for_what_happens_to_tickets_and_for_a_span():
+    with pytest.raises(ValueError, match="order_placed is no event type of tickets"):
+        replace(FIRST_REPLY_AFTER_TICKET, expect=("order_placed",))
+    with pytest.raises(ValueError, match="agent_reply is no event type of orders and deliveries"):
+        replace(REFUND_AFTER_RETURN, expect=("agent_reply",))
+    with pytest.raises(ValueError, match="say `within`"):
+        replace(FIRST_REPLY_AFTER_TICKET, due="due_at")
+
+
+def test_the_fold_by_person_is_told_expectations_of_tickets_and_persons_each_once():
+    with pytest.raises(ValueError, match="for each ticket or person, and not refund_after_return"):
+        JourneysRules(expectations=(REFUND_AFTER_RETURN,))
+    with pytest.raises(ValueError, match="every name once"):
+        JourneysRules(expectations=(FIRST_REPLY_AFTER_TICKET, FIRST_REPLY_AFTER_TICKET))
 
 
 @pytest.mark.parametrize(

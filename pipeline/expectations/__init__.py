@@ -22,6 +22,9 @@ NAMES = (
     "decision_after_approval_request",
     "next_onboarding_step",
     "completion_after_step_started",
+    "first_reply_after_ticket",
+    "first_human_reply_after_ticket",
+    "solution_after_ticket",
     "next_order",
 )
 """Every expectation by its file, in the order of the journeys."""
