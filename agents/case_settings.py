@@ -31,7 +31,7 @@ class CaseStepSettings(Section):
     """A step of a journey of commerce: one that ships, of which just what is given changes, or one of your own."""
 
     journey: Annotated[str, Field(examples=["order"]), one_of(JOURNEYS)]
-    """Journey of the step: order, return, rfq, approval, onboarding, process."""
+    """Journey of the step: order, return, rfq, approval, onboarding, process, support."""
     step: Annotated[str, Field(examples=["shipped"]), AfterValidator(not_empty)]
     """Its name as it ships (`*`: every step that your own events name), or that of a new one."""
     owner: Annotated[str | None, Field(examples=["fulfilment team"]), AfterValidator(not_empty)] = None
@@ -39,7 +39,7 @@ class CaseStepSettings(Section):
     name: Annotated[str | None, Field(examples=["dispatched"]), AfterValidator(not_empty)] = None
     """Another name for one that ships, in tables."""
     event_types: Annotated[tuple[str, ...] | None, Field(examples=[["order_shipped"]]), AfterValidator(known_types)] = None
-    """Types of orders and deliveries that belong to it; each belongs to one step."""
+    """Types of orders, deliveries and tickets that belong to it; each belongs to one step."""
     after: Annotated[str | None, Field(examples=["confirmed"])] = None
     """Of a new one: the step that comes before it."""
 

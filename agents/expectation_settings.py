@@ -13,11 +13,11 @@ from pipeline.calendars import ALWAYS_OPEN, WORKING_HOURS
 from pipeline.case_journeys import STEPS
 from pipeline.case_map import CaseMap
 from pipeline.expectation import DERIVED, DUE_FIELDS, KEYS, Expectation
-from pipeline.expectations import EXPECTATIONS
+from pipeline.expectations import CATALOGUE
 from schemas.contracts import event_types
 
 SOURCE = "settings: [[expectations]]"
-NAMES = tuple(each.name for each in EXPECTATIONS)
+NAMES = tuple(each.name for each in CATALOGUE)
 
 _KNOWN = (*TYPES, *DERIVED)
 _OF_TICKETS: tuple[str, ...] = event_types("ticket")
@@ -52,7 +52,7 @@ class ExpectationSettings(Section):
     meaning: Annotated[str | None, Field(examples=["A company gets its invoice when its goods are on the way."])] = None
     """One sentence for people."""
     key: Annotated[str | None, Field(examples=["order"]), one_of(KEYS)] = None
-    """Of what there is one wait: order, parcel, step or return; an order if nothing is said."""
+    """Of what there is one wait: order, parcel, step, return, ticket or person; an order if nothing is said."""
     after: Annotated[Types, Field(examples=[["order_shipped"]]), AfterValidator(_some)] = None
     """Event types that begin a wait."""
     expect: Annotated[Types, Field(examples=[["step_completed"]]), AfterValidator(_some)] = None
@@ -62,7 +62,7 @@ class ExpectationSettings(Section):
     at_once: Annotated[Types, Field(examples=[["expired"]])] = None
     """Event types at which it is due."""
     within_h: Annotated[Span, Field(examples=[24.0])] = None
-    """How long the wait is, h; beside `due`: where the event says nothing."""
+    """How long the wait is, h; beside `due`: where the event says nothing; beside a rhythm (`next_order`): where there is none yet."""
     due: Annotated[str | None, Field(examples=["due_at"]), one_of(DUE_FIELDS), BeforeValidator(_or_none)] = None
     """Field of the event of `after` that says when it is due: due_at, promised_at; `none`: no field."""
     calendar: Annotated[str | None, Field(examples=["working"]), one_of((ALWAYS_OPEN, WORKING_HOURS))] = None
@@ -85,7 +85,7 @@ class ExpectationSettings(Section):
     @property
     def ships(self) -> Expectation | None:
         """The one that ships under this name."""
-        return next((each for each in EXPECTATIONS if each.name == self.name), None)
+        return next((each for each in CATALOGUE if each.name == self.name), None)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def applied(said: Sequence[ExpectationSettings], journeys: CaseMap) -> tuple[Exp
         message = f"{twice[0]!r} is set twice"
         raise ValueError(message)
     of_names = {each.name: each for each in said}
-    ships = [_placed(each, of_names.pop(each.name, None), journeys) for each in EXPECTATIONS]
+    ships = [_placed(each, of_names.pop(each.name, None), journeys) for each in CATALOGUE]
     return (*ships, *(_placed(None, each, journeys) for each in of_names.values()))
 
 
@@ -177,7 +177,7 @@ def _known_step(said: ExpectationSettings, journeys: CaseMap) -> None:
     if said.journey is None and said.step is None:
         return
     journey = said.expectation().journey
-    ours = [(each.journey, each.step) for each in EXPECTATIONS]
+    ours = [(each.journey, each.step) for each in CATALOGUE]
     known = {*((step.journey, step.name) for step in (*STEPS, *journeys.steps)), *ours}
     of_journeys = sorted({each for each, _ in known})
     if journey not in of_journeys:

@@ -15,15 +15,17 @@ from agents import topics
 from agents.calendar_settings import CalendarSettings, calendars
 from agents.case_settings import CaseStepSettings, case_map
 from agents.expectation_settings import ExpectationSettings, applied
+from agents.journey_settings import JourneySettings
 from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
 from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
 from pipeline.checks import Bounds
-from pipeline.expectation import Expectation
+from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.fulfilment_rules import FulfilmentRules
-from pipeline.journey_map import DEFAULT_JOURNEYS, Journey, JourneyMap, JourneyStep
+from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
+from pipeline.journeys_rules import JourneysRules
 from pipeline.session_rules import SessionRules
 from sinks.addresses import address
 
@@ -48,9 +50,6 @@ def _known_listen(listen: str) -> str:
         raise ValueError(message)
     return listen
 
-
-_NOT_OF_A_CASE = ("ticket", "person")
-"""Keys of waits that are not the fold's by order."""
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -156,53 +155,6 @@ class SessionSettings(Section):
     """How long it is remembered that an emitter's session id was used, d."""
     send_every_s: Positive = 60
     """How often an open session that only goes on is written again, s."""
-
-
-class StepSettings(Section):
-    """A step of a journey, and which events belong to it."""
-
-    name: str
-    """Its name, in tables and settings."""
-    owner: str
-    """Team that answers for it."""
-    event_types: tuple[str, ...] = ()
-    """Types of events that belong to it."""
-    page_types: tuple[str, ...] = ()
-    """Types of pages whose events belong to it."""
-    pages: tuple[str, ...] = ()
-    """Patterns of pages whose events belong to it; `*` stands for any characters."""
-    steps: tuple[str, ...] = ()
-    """Names that the emitter gives it in `step`, beside its own."""
-
-
-class JourneySettings(Section):
-    """A journey: its steps in their order."""
-
-    name: str
-    """Its name, in tables and settings."""
-    commit_step: str
-    """Whoever goes quiet here or later has abandoned."""
-    goal: str
-    """Whoever gets here has not."""
-    steps: tuple[StepSettings, ...]
-    """Its steps, in their order."""
-
-    @classmethod
-    def of(cls, journey: Journey) -> Self:
-        """Settings that say this journey."""
-        names = StepSettings.model_fields
-        steps = tuple(StepSettings(**{name: getattr(step, name) for name in names}) for step in journey.steps)
-        return cls(name=journey.name, commit_step=journey.commit_step, goal=journey.goal, steps=steps)
-
-    @model_validator(mode="after")
-    def _fit(self) -> Self:
-        """Raises: ValueError, see `journey`."""
-        self.journey()
-        return self
-
-    def journey(self) -> Journey:
-        """The value. Raises: ValueError if it contradicts itself."""
-        return Journey(self.name, tuple(JourneyStep(**step.model_dump()) for step in self.steps), self.commit_step, self.goal)
 
 
 class RollupSettings(Section):
@@ -363,8 +315,18 @@ class Settings(BaseSettings):
             promise_by=self.fulfilment.promise_by,
             calendars=self.calendars_of_sites(),
             journeys=self.case_journeys(),
-            expectations=tuple(each for each in self.all_expectations() if each.key not in _NOT_OF_A_CASE),
+            expectations=tuple(each for each in self.all_expectations() if each.key in CASE_KEYS),
             store_events=self.store.events if store_events is None else store_events,
+        )
+
+    def journeys_rules(self) -> JourneysRules:
+        """What the fold by person is told."""
+        return JourneysRules(
+            allowed_lateness=timedelta(seconds=self.fulfilment.allowed_lateness_s),
+            calendars=self.calendars_of_sites(),
+            journeys=self.case_journeys(),
+            web_journeys=JourneyMap(tuple(journey.journey() for journey in self.journeys)),
+            expectations=tuple(each for each in self.all_expectations() if each.key not in CASE_KEYS),
         )
 
     def all_expectations(self) -> tuple[Expectation, ...]:

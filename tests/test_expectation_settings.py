@@ -19,6 +19,7 @@ from pipeline.expectation import Expectation
 from pipeline.expectations import EXPECTATIONS
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
+from pipeline.journeys_rules import JourneysRules
 from tests.builders import clock, happened
 from tests.views import now, told
 
@@ -71,6 +72,7 @@ def named(settings):
 
 def test_without_a_word_everything_is_as_it_ships(read):
     assert read().fulfilment_rules() == FulfilmentRules()
+    assert read().journeys_rules() == JourneysRules()
 
 
 def test_a_name_that_is_new_adds_an_expectation(read):
@@ -111,6 +113,14 @@ def test_of_one_that_ships_just_what_is_given_changes(read):
     assert now["refund_after_return"] == then["refund_after_return"]
 
 
+def test_what_is_awaited_of_a_person_can_be_changed_too(read):
+    settings = read(toml("expectations", name="next_order", within_h=2400, owner="crm"))
+
+    (found,) = (each for each in settings.journeys_rules().expectations if each.name == "next_order")
+    assert (found.within, found.owner, found.silence) == (timedelta(days=100), "crm", timedelta(days=1))
+    assert "next_order" not in named(settings)
+
+
 def test_variables_say_it_too(read, monkeypatch):
     monkeypatch.setenv("EBBTIDE_EXPECTATIONS", json.dumps([OWN]))
 
@@ -130,7 +140,7 @@ def test_variables_say_it_too(read, monkeypatch):
         ({"due": "promissed_at"}, "expectations[0].due: one of due_at, promised_at", "'promised_at'"),
         ({"enabled": "offf"}, "expectations[0].enabled: one of auto, on, off", "'off'"),
         ({"journey": "orders"}, "expectations: 'invoice_after_shipping': journey: one of", "'order'"),
-        ({"step": "shiped"}, "expectations: 'invoice_after_shipping': step: one of", "'shipped'"),
+        ({"step": "shipd"}, "expectations: 'invoice_after_shipping': step: one of", "'shipped'"),
         ({"step": " "}, "expectations[0].step: it must not be empty", ""),
         ({"owner": ""}, "expectations[0].owner: it must not be empty", ""),
         ({"owner": None}, "no expectation 'invoice_after_shipping' ships with Ebbtide", "needs owner as well"),
@@ -190,8 +200,8 @@ def test_a_step_of_ones_own_stands_behind_another(read):
     [
         ({"step": ""}, "case_steps[0].step: it must not be empty", ""),
         ({"owner": ""}, "case_steps[0].owner: it must not be empty", ""),
-        ({"journey": "oder"}, "case_steps[0].journey: one of order, return", "'order'"),
-        ({"step": "shiped"}, "case_steps[0]: journey 'order' has no step 'shiped'", "'shipped'"),
+        ({"journey": "ordr"}, "case_steps[0].journey: one of order, return", "'order'"),
+        ({"step": "shipd"}, "case_steps[0]: journey 'order' has no step 'shipd'", "'shipped'"),
         ({"event_types": ["order_shiped"]}, "case_steps[0].event_types: 'order_shiped' is no event type", "'order_shipped'"),
         (
             {"event_types": ["order_placed"]},
@@ -201,8 +211,8 @@ def test_a_step_of_ones_own_stands_behind_another(read):
         ({"name": "placed"}, "case_steps: journey 'order': there are two steps of the name 'placed'", ""),
         ({"after": "placed"}, "case_steps[0]: after: step 'shipped' ships with Ebbtide", ""),
         (
-            {"step": "packed", "event_types": ["order_changed"], "after": "confirmd"},
-            "case_steps: step 'packed' of journey 'order': after: there is no step 'confirmd'",
+            {"step": "packed", "event_types": ["order_changed"], "after": "confirmt"},
+            "case_steps: step 'packed' of journey 'order': after: there is no step 'confirmt'",
             "'confirmed'",
         ),
         ({"step": "*", "journey": "process", "name": "any"}, "case_steps[0]: name: these steps are named by your events", ""),
