@@ -1,19 +1,34 @@
 """The command `ebbtide expectations`: what is waited for, as people and as programs read it."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import polars as pl
+
 from agents import terminal
+from agents.auto_verdicts import Verdict
 from pipeline.calendars import WORKING_HOURS
 from pipeline.expectation import Expectation, Rhythm
+from pipeline.expectations import CATALOGUE
 
 INDENT = "  "
+WIDE = 130
+"""Columns of a terminal in which a table of them can be read."""
+OWN, CHANGED, SHIPS = "own", "changed", "ships"
 
 
-def listed(expectations: Sequence[Expectation]) -> list[dict[str, Any]]:
-    """What is on, as JSON; spans in seconds."""
+def origin(each: Expectation) -> str:
+    """Whether it is the user's own, one that ships and was changed in settings, or as it ships."""
+    ships = {known.name: known for known in CATALOGUE}
+    if each.name not in ships:
+        return OWN
+    return SHIPS if each == ships[each.name] else CHANGED
+
+
+def listed(expectations: Sequence[Expectation], verdicts: Mapping[str, Sequence[Verdict]] | None = None) -> list[dict[str, Any]]:
+    """All of them, as JSON; spans in seconds. `verdicts`: as a store tells them; None: none was looked into."""
     return [
         {
             "name": each.name,
@@ -35,9 +50,10 @@ def listed(expectations: Sequence[Expectation]) -> list[dict[str, Any]]:
             "recovery_s": each.recovery.total_seconds(),
             "enabled": each.enabled,
             "source": each.source,
+            "origin": origin(each),
+            "sites": None if verdicts is None or each.name not in verdicts else [said.as_json() for said in verdicts[each.name]],
         }
         for each in expectations
-        if each.enabled != "off"
     ]
 
 
@@ -50,23 +66,63 @@ def _rhythm(rhythm: Rhythm) -> dict[str, float]:
     }
 
 
-def show_list(expectations: Sequence[Expectation]) -> None:
-    """Tell people what is on."""
+def show(expectations: Sequence[Expectation]) -> None:
+    """Tell people all of them: a row each, or one after the other where the terminal is too narrow for that."""
+    console = terminal.told()
+    rows = [
+        (
+            f"{each.name}{_mark(each)}",
+            "\n".join((*each.after, *(f"-> {name}" for name in each.expect))),
+            _due(each),
+            each.owner,
+            f"{each.journey}: {each.step}",
+            f"{_span(each.silence)}, {_span(each.recovery)}",
+            each.enabled,
+        )
+        for each in expectations
+    ]
+    if console.width < WIDE:
+        show_long(expectations)
+    else:
+        columns = ("expectation", "after -> expect", "due", "owner", "step", "silent, recovers", "on")
+        console.print(terminal.table(columns, rows), soft_wrap=False)
+        console.print("--long says what each means, what voids it, and where its numbers come from", markup=False)
+    console.print("auto: a wait lapses where the site sent what is awaited in the 30 days before it was due", markup=False)
+
+
+def show_long(expectations: Iterable[Expectation]) -> None:
+    """Tell people everything there is to say."""
     console = terminal.told()
     for each in expectations:
-        if each.enabled == "off":
-            continue
-        console.print(f"[bold]{each.name}[/bold]  {each.owner}, {each.journey}: {each.step}")
+        console.print(f"[bold]{each.name}[/bold]{_mark(each)}  {each.owner}, {each.journey}: {each.step}")
         for line in lines(each):
             for part in textwrap.wrap(line, max(40, console.width), initial_indent=INDENT, subsequent_indent=2 * INDENT):
                 console.print(part, markup=False)
         console.print()
-    console.print("auto: a wait lapses where the shop sent what is awaited in the 30 days before it was due", markup=False)
+
+
+def show_verdicts(verdicts: Mapping[str, Sequence[Verdict]], seen: pl.DataFrame) -> None:
+    """Tell people where what is `auto` is on, and why."""
+    rows = sorted((said.site, name, "on" if said.is_on else "off", said.why) for name, of in verdicts.items() for said in of)
+    console = terminal.told()
+    console.print(
+        terminal.table(
+            ("site", "expectation", "auto is", "why"),
+            rows,
+            title=f"by the events of the store, the last at {terminal.plain(seen['last_at'].max())}",
+        ),
+        soft_wrap=False,
+    )
+
+
+def _mark(each: Expectation) -> str:
+    said = origin(each)
+    return "" if said == SHIPS else f" ({said})"
 
 
 def lines(each: Expectation) -> Iterator[str]:
     """What there is to say of one, a line each; the source last."""
-    yield each.meaning
+    yield each.meaning or "Nobody has said what it means."
     yield f"after {', '.join(each.after)}, for each {each.key}{_moved(each)}"
     yield f"until {', '.join(each.expect)}"
     if each.unless:

@@ -26,7 +26,7 @@ from agents.folding import Folding
 from agents.live_view import LiveView
 from agents.settings import KafkaSettings, Settings
 from agents.settings_sources import PREFIX
-from agents.up_folder import STATE, folder_of
+from agents.up_folder import STATE, STORE, folder_of
 from agents.worker import DRAIN_S, assemble, stop_asked, told_at
 from pipeline.frames import FATE_NAMES, TABLES
 from pipeline.sessions import SessionsFold
@@ -37,8 +37,6 @@ LOST = Again((), "The broker of `up` ends with this process: the same --seed mak
 """A batch of `up` cannot be folded again."""
 BEGINS_AGO = timedelta(days=7)
 """Simulated time begins so long ago: it must not overtake the wall clock in a demo."""
-STORE = "clickhouse"
-"""Folder of the tables, below the one that is kept."""
 SHOP_SETTINGS = ("bootstrap", "partitions", "clickstream_topic", "orders_topic", "deliveries_topic", "tickets_topic")
 """Of the broker, what the shop must know."""
 START_S = 10.0

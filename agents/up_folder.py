@@ -9,6 +9,8 @@ from pathlib import Path
 
 STATE = "state"
 """Folder of state and positions, below it."""
+STORE = "clickhouse"
+"""Folder of the tables, below it."""
 
 
 class DataDirInUse(RuntimeError):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -212,16 +213,44 @@ def test_why_tells_a_session_of_the_store(replayed):
     assert "there is no session 'none' in chdb://" in error
 
 
-def test_expectations_lists_who_waits_for_what(called):
+def test_expectations_lists_who_waits_for_what(called, monkeypatch):
     said = {each["name"]: each for each in the_json(called("expectations", "--json"))}
-    code, out, _ = called("expectations")
+    code, long, aside = called("expectations")
+    monkeypatch.setenv("COLUMNS", "150")
+    _, wide, _ = called("expectations")
 
     assert said["refund_after_return"]["within_s"] == 14 * 86_400
     assert said["answer_after_quote"]["at_once"] == ["quote_expired"]
+    assert (said["answer_after_quote"]["origin"], said["answer_after_quote"]["sites"]) == ("ships", None)
     assert code == 0
+    assert "--clickhouse DSN tells where those are on that are auto" in " ".join(aside.split())
+    assert re.search(r"answer_after_quote +quote_received +its due_at, else", wide)
+    assert "-> quote_rejected" in wide
     for name, each in said.items():
-        assert f"{name}  {each['owner']}, {each['journey']}: {each['step']}" in out
-    assert "due: its due_at, else within 14 d" in out
+        assert f"{name}  {each['owner']}, {each['journey']}: {each['step']}" in long
+    assert "due: its due_at, else within 14 d" in long
+
+
+def test_expectations_marks_those_that_settings_say(called, tmp_path):
+    own = {"name": "thanks", "after": ["delivered"], "expect": ["customer_notified"], "within_h": 1, "journey": "order"}
+    (tmp_path / "s.toml").write_text(
+        '[[expectations]]\nname = "next_scan_after_scan"\nenabled = "off"\n[[expectations]]\nstep = "delivered"\nowner = "crm"\n'
+        + "".join(f"{name} = {json.dumps(value)}\n" for name, value in own.items())
+    )
+    said = {each["name"]: each for each in the_json(called("expectations", "--settings", "s.toml", "--json"))}
+    _, out, _ = called("expectations", "--settings", "s.toml", "--long")
+
+    assert (said["next_scan_after_scan"]["enabled"], said["next_scan_after_scan"]["origin"]) == ("off", "changed")
+    assert (said["thanks"]["origin"], said["thanks"]["source"]) == ("own", "settings: [[expectations]]")
+    assert "thanks (own)  crm, order: delivered" in out
+    assert "next_scan_after_scan (changed)" in out
+
+
+def test_expectations_tells_by_the_store_where_those_are_on_that_are_auto(replayed):
+    said = {each["name"]: each for each in the_json(replayed[1]("expectations", "--json"))}
+
+    (of_shop,) = said["confirmation_after_payment"]["sites"]
+    assert (of_shop["is_on"], of_shop["why"]) == (False, "order_confirmed or order_shipped was never seen")
 
 
 def test_signals_lists_what_is_on(called, tmp_path):

@@ -5,8 +5,10 @@ import re
 import tomllib
 from datetime import date, time, timedelta
 
+import polars as pl
 import pytest
 
+from agents.auto_verdicts import verdicts
 from agents.input_files import file_plans, input_files
 from agents.mapping_engine import MappingEngine
 from agents.replay import Replay, Until
@@ -17,9 +19,12 @@ from pipeline.calendars import Calendar
 from pipeline.checks import Bounds
 from pipeline.expectation import Expectation
 from pipeline.expectations import EXPECTATIONS
+from pipeline.frames import EVENTS
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journeys_rules import JourneysRules
+from sinks.reader import Reader
+from sinks.types_seen import types_seen
 from tests.builders import clock, happened
 from tests.views import now, told
 
@@ -315,3 +320,41 @@ def test_an_expectation_of_the_users_own_lapses_in_a_replay(read, store, tmp_pat
     assert store.query("SELECT expectation, owner, status FROM outcomes_now").rows() == [
         ("invoice_after_shipping", "accounting", "silent")
     ]
+
+
+def test_the_events_of_a_store_tell_where_those_are_on_that_are_auto(read, store):
+    """Of the two that can confirm, the one that did last is named."""
+    rows = [
+        ("shop", "order", "order_confirmed", "10:00"),
+        ("shop", "order", "order_shipped", "11:00"),
+        ("outlet", "order", "order_confirmed", "10:00"),
+        ("shop", "clickstream", "click", "+31d 10:00"),
+    ]
+    events = EVENTS.conform(
+        pl.DataFrame(
+            {
+                "site": [site for site, *_ in rows],
+                "family": [family for _, family, *_ in rows],
+                "event_id": [str(n) for n in range(len(rows))],
+                "event_type": [name for *_, name, _ in rows],
+                "event_at": [clock(at) for *_, at in rows],
+                "partition": 0,
+            }
+        )
+    )
+    with store.open() as clickhouse:
+        tables = ReplayStore(clickhouse, batch_rows=100)
+        tables.open()
+        tables.put({"events": events})
+        tables.flush()
+    known = read().all_expectations()
+    with Reader(store.dsn, store.database) as reader:
+        seen = types_seen(reader)
+
+    said = {name: [(each.site, each.is_on) for each in of] for name, of in verdicts(known, seen, timedelta(days=31)).items()}
+    assert said["confirmation_after_payment"] == [("outlet", True), ("shop", True)]
+    assert said["refund_after_return"] == [("outlet", False), ("shop", False)]
+    assert "next_order" not in said, "it is on"
+    outlet, shop = verdicts(known, seen, timedelta(days=30))["confirmation_after_payment"]
+    assert (shop.is_on, shop.event_type, shop.last_seen_at) == (False, "order_shipped", clock("11:00"))
+    assert outlet.why.startswith("order_confirmed was seen, last at 2026-03-02T10:00:00Z: more than 30 days before the last event")
