@@ -10,6 +10,7 @@ from pathlib import Path
 from agents.expectations_command import lines
 from pipeline.case_signals import CASE_SIGNALS, JOURNEY_OF
 from pipeline.expectations import CATALOGUE
+from pipeline.ticket_signals import TICKET_SIGNALS
 
 FILE = Path("pipeline/expectations/README.md")
 
@@ -52,6 +53,11 @@ def _signals() -> Iterator[str]:
     yield "| signal | meaning | weight | journey: step | source |\n|---|---|---|---|---|"
     for each in CASE_SIGNALS:
         yield f"| {each.name} | {each.meaning} | {each.weight:g} | {': '.join(JOURNEY_OF[each.name])} | {each.source} |"
+    yield "\n## Signals of support\n"
+    yield "What happened with support that should not have, told at the step that the ticket or the survey is about, and to its owner.\n"
+    yield "| signal | meaning | weight | value | source |\n|---|---|---|---|---|"
+    for signal in TICKET_SIGNALS:
+        yield f"| {signal.name} | {signal.meaning} | {signal.weight:g} | {signal.measures} | {signal.source} |"
 
 
 if __name__ == "__main__":

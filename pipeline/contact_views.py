@@ -14,9 +14,11 @@ from pipeline.contact_rows import contacts
 from pipeline.groups import Millis
 from pipeline.journeys_rules import JourneysRules
 from pipeline.moments import moments
-from pipeline.person_log import PERSON, SIGNAL, PersonLog
+from pipeline.person_log import PersonLog
 from pipeline.sentiment import is_read, sentiments
 from pipeline.ticket_log import TicketLog
+from pipeline.ticket_signal_rows import as_candidates, signal_rows
+from pipeline.ticket_signals import Heard, fired
 from pipeline.ticket_waits import ticket_lapses
 
 
@@ -44,11 +46,13 @@ def told_contacts(log: PersonLog, seen: pl.DataFrame, rules: JourneysRules) -> T
     texts = _texts(tickets, rules)
     rows = contacts(tickets, log.cases, _of_tickets(tickets, texts), rules)
     surveys = answers(tickets, rows, log.cases, texts["sentiment"], rules)
+    heard = Heard(tickets, texts["sentiment"].to_numpy(), rows["topic"], rules.ticket_signals)
+    signals = signal_rows(tickets, fired(heard), rows, surveys)
     lapses, next_ms = ticket_lapses(tickets, rows, seen, rules)
     return ToldContacts(
-        {"contacts": rows, "answers": surveys},
+        {"contacts": rows, "answers": surveys, "signals": signals.drop("person")},
         lapses,
-        pl.DataFrame(schema={**PERSON, **SIGNAL}),
+        as_candidates(signals),
         moments(tickets),
         next_ms,
         int(texts["is_unread"].sum()),

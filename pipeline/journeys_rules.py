@@ -10,6 +10,7 @@ from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.expectations import OF_PERSONS, OF_TICKETS
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
 from pipeline.sentiment import SentimentRule
+from pipeline.ticket_signals import TicketRule
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -40,6 +41,7 @@ class JourneysRules:
     at_risk_after: float = 0.75
     """A customer is at risk when so much of the usual wait for an order is over; half of it is the median gap, which every second order exceeds."""
 
+    ticket_signals: TicketRule = field(default_factory=TicketRule)
     sentiment: SentimentRule = field(default_factory=SentimentRule)
 
     def __post_init__(self) -> None:
