@@ -175,7 +175,7 @@ TICKET_SIGNALS = (
         20.0,
         "A ticket is passed on a second time.",
         _transferred,
-        "transfers so far",
+        "transfers of the ticket",
         "Ours: once may be the right desk, twice is a customer who tells it all again.",
     ),
     TicketSignal(
