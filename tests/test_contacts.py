@@ -190,7 +190,7 @@ def test_sentiment_is_the_mean_of_what_the_customer_wrote_not_of_what_was_replie
 
 
 def test_a_text_in_a_language_that_is_not_read_or_not_said_is_counted():
-    german = opened(at="10:00", text="Das ist furchtbar.", language="de")
+    german = opened(at="10:00", text="Das war furchtbar.", language="de")
     out = told(german, ticket("customer_message", at="11:00", text="Hallo?"), ticket("agent_reply", at="12:00", text="Guten Tag"))
     row = out.tables["contacts"].row(0, named=True)
 
