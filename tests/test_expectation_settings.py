@@ -25,7 +25,7 @@ from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journeys_rules import JourneysRules
 from sinks.reader import Reader
 from sinks.types_seen import types_seen
-from tests.builders import clock, happened
+from tests.builders import clock, frame, happened, watermarks
 from tests.views import now, told
 
 OWN = {
@@ -303,6 +303,23 @@ def test_working_hours_of_the_site_count_for_it(read):
 
     due = shown(rules, *events, until="+1d 14:00")["outcomes"]["due_at"].to_list()
     assert due == [clock("+1d 13:00")]
+
+
+def test_a_wait_that_began_before_its_expectation_was_set_lapses_all_the_same(read):
+    """State outlives the settings; nothing about the order happens any more."""
+    before, after = (FulfilmentFold(read(*text).fulfilment_rules()) for text in ((), (own(),)))
+    events = happening("order_placed", "09:00", offset=0), happening("order_shipped", "10:00", offset=1, delivery_id="p1")
+    done = before.step(before.empty(), frame(events, "commerce"), watermarks({0: None}))
+    kept = {piece.name: piece.frame() for piece in done.state.pieces(0)}
+
+    steps, state, reached = [], after.empty().restored(0, kept), done.watermarks
+    for at in ("11:00", "+1d 09:59", "+1d 10:01"):
+        reached = watermarks({0: clock(at)})
+        steps.append(after.step(state, frame([], "commerce"), reached))
+        state = steps[-1].state
+
+    assert [sorted(step.tables) for step in steps] == [[], [], ["outcomes"]]
+    assert steps[-1].tables["outcomes"]["expectation"].to_list() == ["invoice_after_shipping"]
 
 
 def test_an_expectation_of_the_users_own_lapses_in_a_replay(read, store, tmp_path):
