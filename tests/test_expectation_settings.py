@@ -14,7 +14,7 @@ from agents.mapping_engine import MappingEngine
 from agents.replay import Replay, Until
 from agents.replay_store import ReplayStore
 from agents.settings_reference import reference
-from agents.settings_sources import SettingsWrong, load
+from agents.settings_sources import SettingsWrong, healthy, load
 from pipeline.calendars import Calendar
 from pipeline.checks import Bounds
 from pipeline.expectation import Expectation
@@ -169,6 +169,15 @@ def test_a_name_that_nearly_ships_is_told_the_right_one(wrong):
 
     assert problem.startswith("expectations[0]: no expectation 'shiping_after_confirmation' ships with Ebbtide")
     assert "the nearest is 'shipping_after_confirmation'" in problem
+
+
+def test_the_rest_is_known_although_an_expectation_is_wrong(tmp_path):
+    """So `ebbtide check` looks at all the others."""
+    (tmp_path / "s.toml").write_text('[kafka]\nprefix = "shop"\n' + own(owner=""))
+    settings, broken, problems = healthy(tmp_path / "s.toml")
+
+    assert (broken, settings.kafka.prefix) == ({"expectations"}, "shop")
+    assert [str(problem) for problem in problems] == ["expectations[0].owner: it must not be empty, not ''"]
 
 
 def test_a_name_stands_once(wrong):
