@@ -107,6 +107,7 @@ class JourneysFold:
         passed = tuple(
             each
             for kind in KINDS
+            if placed[kind].height or after[kind].gone.height
             for each in forwarded(kind, placed[kind], after[kind].gone, ids_of(kind, old[kind], after[kind].gone))
         )
         news = {kind: rows["is_news"] for kind, rows in placed.items()}
@@ -163,7 +164,7 @@ def _placed(after: Mapping[str, Merged], holders: pl.DataFrame, links: pl.DataFr
     """All records of these holders with `key`, `home`, `start_ms`."""
     keys = holders.select("holder", "key")
     rows = {kind: each.rows.join(keys, on="holder", how="left", maintain_order="left") for kind, each in after.items()}
-    lying = pl.concat([_lying(kind, each) for kind, each in rows.items()])
+    lying = pl.concat([LYING.to_frame(), *(_lying(kind, each) for kind, each in rows.items() if each.height)])
     found = homes(lying, links)
     placed, begin = {}, 0
     for kind, each in rows.items():

@@ -34,7 +34,7 @@ def is_at_home(kind: str) -> pl.Expr:
 
 def at_home(records: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Those of every kind that are."""
-    return {kind: rows.filter(is_at_home(kind)) for kind, rows in records.items()}
+    return {kind: rows.filter(is_at_home(kind)) if rows.height else rows for kind, rows in records.items()}
 
 
 def told_of(holders: pl.DataFrame, records: Mapping[str, pl.DataFrame]) -> NDArray[np.bool_]:

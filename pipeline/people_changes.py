@@ -1,7 +1,8 @@
 """What a step has to say of people: how they are told after it, where that differs from before.
 
 Frames:  rows of tables, twice -> upserts
-Cases:   a record has left -> its rows are not said any more, and not taken back: they are said by whoever has it now
+Cases:   a record has left -> its rows are not said any more, and not taken back: they are said by whoever has it now. But what was found in a ticket (lapses,
+         signals) is: whoever has it now may find others. He says his later, for what is taken back is stamped before the ticket is sent on
          a record came that lies here already -> its rows are said once more: its last teller may have said his later than we said ours
 """
 
@@ -14,6 +15,9 @@ from pipeline.changed_rows import changed_rows
 
 _TICKETS, _EVENTS, _LAPSES = ["site", "ticket_id"], ["site", "event_id"], ["site", "expectation", "outcome_id"]
 
+_OF_RECORDS = ("contacts", "answers")
+"""Tables whose rows are found by what they are of, whatever else is known of it."""
+
 
 def changes(
     was: Mapping[str, pl.DataFrame],
@@ -23,6 +27,7 @@ def changes(
 ) -> dict[str, pl.DataFrame]:
     """The rows to say. `left`, `came`: kind -> records that were at home and are elsewhere now; that came, and are at home."""
     found = {}
+    lapses = {kind: rows for kind, rows in left.items() if kind == "lapse"}
     for name in {**was, **now}:
         table = frames.TABLES[name]
         told = {
@@ -33,9 +38,9 @@ def changes(
         new = told["now"] if "now" in told else told["was"].clear()
         old = told["was"] if "was" in told else new.clear()
         said = changed_rows(old, new, table.key)
-        said = said.filter((pl.col("is_deleted") == 0) | ~_is_of(said, name, left))
-        again = new.filter(_is_of(new, name, came)).join(said, on=table.key, how="anti", nulls_equal=True)
-        rows = pl.concat([said, again.select(said.columns)])
+        said = said.filter((pl.col("is_deleted") == 0) | ~_is_of(said, name, left if name in _OF_RECORDS else lapses))
+        again = new.filter(_is_of(new, name, came))
+        rows = pl.concat([said, again.join(said, on=table.key, how="anti", nulls_equal=True).select(said.columns)])
         if rows.height:
             found[name] = rows
     return found

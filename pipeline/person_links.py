@@ -6,9 +6,15 @@ Cases:   the clicks told the same -> it is `sessions` that says so
 
 import polars as pl
 
-from pipeline.frames import TIME
+from pipeline.frames import IDENTITIES, TIME, schema
 
 CLICKSTREAM = "clickstream"
+_NOTHING = schema(
+    {
+        "partition": pl.Int32,
+        **{name: IDENTITIES.schema[name] for name in ("site", "visitor_id", "linked_at", "customer_id", "source")},
+    }
+).to_frame()
 
 
 def learned(known: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
@@ -20,6 +26,8 @@ def learned(known: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
 
 def identities(holders: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     """Logins of visitors that were learned from other events than clicks. Frames: HOLDERS, HELD_LINKS -> rows of IDENTITIES."""
+    if links.is_empty():
+        return _NOTHING
     visitors = holders.filter(pl.col("key").str.starts_with("visitor:")).select("holder", "site", "key")
     logins = links.filter(pl.col("belongs_to").str.starts_with("customer:")).join(visitors, on="holder", how="inner")
     at = ["holder", "event_ms"]

@@ -111,16 +111,16 @@ class PeopleLine:
         done = self.fold.step(self.state, batch, self.watermarks)
         self.state, self.watermarks = done.state, done.watermarks
         self.steps.append(done)
-        # A stage sends on first, and then says its rows.
+        # As the shell does: first its rows, then what it sends on.
+        for name, told in done.tables.items():
+            stamps = [self._stamp(partition) for partition in told["partition"]]
+            self.stamped.append((name, told.with_columns(pl.Series("version", stamps, pl.Int64))))
         for passed in done.passed:
             rows = passed.rows.drop("partition").to_dicts()
             sources = passed.rows["partition"].to_list()
             for source, row in zip(sources, self.placed([{"family": passed.table, **row} for row in rows]), strict=True):
                 sent = {**row, "is_forwarded": True, "version": self._stamp(source)}
                 self._on_their_way.setdefault((source, row["partition"]), []).append(sent)
-        for name, told in done.tables.items():
-            stamps = [self._stamp(partition) for partition in told["partition"]]
-            self.stamped.append((name, told.with_columns(pl.Series("version", stamps, pl.Int64))))
         return self
 
     def _stamp(self, partition):
