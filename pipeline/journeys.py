@@ -13,14 +13,14 @@ Source:  DESIGN 1 rule 4; DECISIONS.md: one writer a row id
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames, people_changes
+from pipeline import frames, journeys_views, people_changes
 from pipeline.awaited_types import belated, noticed, told
 from pipeline.commerce import judged
 from pipeline.fold import Step
@@ -46,8 +46,8 @@ TICKETS = "ticket"
 class JourneysFold:
     """What is about people in, what became of them out."""
 
-    rules: JourneysRules
-    tell: Tell
+    rules: JourneysRules = field(default_factory=JourneysRules)
+    tell: Tell = journeys_views.told
     name: ClassVar[str] = "journeys"
     family: ClassVar[str] = "people"
     tables: ClassVar[tuple[str, ...]] = (*TOLD, "identities", "events")
