@@ -46,7 +46,11 @@ def kept(asked):
 
 def raw(asked, first, last):
     """Seconds of reading the same records, and doing nothing with them; and their bytes."""
-    settings = {"group.id": "raw", "enable.auto.commit": False, "fetch.queue.backoff.ms": 5}  # by default it sometimes sleeps for a second
+    settings = {
+        "group.id": "raw",
+        "enable.auto.commit": False,
+        "fetch.queue.backoff.ms": 5,
+    }  # by default it sometimes sleeps for a second
     client = Consumer({"bootstrap.servers": asked["bootstrap"], **settings})
     began, n_bytes = time.perf_counter(), 0
     client.assign([TopicPartition(asked["chunks"], 0, first)])
