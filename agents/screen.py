@@ -6,6 +6,7 @@ Frames:  sinks.live.Live -> something rich can draw
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 
 import polars as pl
 from rich import box
@@ -35,10 +36,11 @@ FEWEST_LEFT = 3
 OUTCOMES = (("silent", "red"), ("contacted", "yellow"), ("recovered", "green"), ("provisional", "bright_black"))
 """What becomes of a lapse, in its colour."""
 DECIDED = 3
-"""So many of them are decided, and have a piece of the bar."""
+"""So many of them are decided, and have a piece of the bar; the last has one while nothing is."""
 
 STACK, SHORT_STACK, ROOMY = 12, 6, 90
 """Width of the longest bar of outcomes, and where the terminal has fewer columns than the third says."""
+_DECIDED = [name for name, _ in OUTCOMES[:DECIDED]]
 _SPELT = {"provisional": "undecided"}
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -150,21 +152,22 @@ def _lapses(lapses: pl.DataFrame, width: int) -> Panel | None:
     table.add_column("")
     for name, style in OUTCOMES:
         table.add_column(_SPELT.get(name, name), justify="right", style=style)
-    most = lapses.select(pl.sum_horizontal(name for name, _ in OUTCOMES[:DECIDED]).max()).item()
+    n_pieces = DECIDED if lapses.select(pl.sum_horizontal(_DECIDED).sum()).item() else len(OUTCOMES)
+    most = lapses.select(pl.sum_horizontal(name for name, _ in OUTCOMES[:n_pieces]).max()).item()
     several = lapses["journey"].n_unique() > 1
     for row in lapses.iter_rows(named=True):
         label = f"{row['journey']}/{row['step']}" if several else row["step"]
         counts = [row[name] for name, _ in OUTCOMES]
-        table.add_row(
-            label, Text(row["owner"], style="bold"), _stacked(counts, most, width), *(f"{n:,}" if n else "-" for n in counts)
-        )
+        bar = _stacked(counts[:n_pieces], most, width)
+        table.add_row(label, Text(row["owner"], style="bold"), bar, *(f"{n:,}" if n else "-" for n in counts))
     return Panel(table, title="expected, and did not come: what became of it", box=box.ROUNDED)
 
 
 def _stacked(counts: Sequence[int], most: int, width: int) -> Text:
-    """One bar, a piece for each outcome that is decided."""
-    edges = [0, *(round(sum(counts[:place]) / max(most, 1) * width) for place in range(1, DECIDED + 1))]
-    return Text.assemble(*(("█" * (edges[place + 1] - edges[place]), OUTCOMES[place][1]) for place in range(DECIDED)))
+    """One bar, a piece for each outcome."""
+    edges = [0, *(round(total / max(most, 1) * width) for total in accumulate(counts))]
+    pieces = zip(OUTCOMES, pairwise(edges), strict=False)
+    return Text.assemble(*(("█" * (end - begin), style) for (_, style), (begin, end) in pieces))
 
 
 def _signals(signals: pl.DataFrame) -> Panel | None:

@@ -76,6 +76,13 @@ def test_what_became_of_what_was_expected_stands_beside_its_step_and_owner():
     assert ["support/opened", "support", "█", "-", "-", "1", "-"] in lines
 
 
+def test_while_nothing_is_decided_the_bars_show_what_is_to_be():
+    undecided = LIVE.lapses.with_columns(pl.lit(0).alias(name) for name in ("silent", "contacted", "recovered"))
+    lines = [line.strip("│ ").split() for line in shown(replace(LIVE, lapses=undecided), 100).splitlines()]
+
+    assert ["shop/cart", "shop", "████████████", "-", "-", "-", "40"] in lines
+
+
 def test_a_store_without_lapses_shows_the_rest():
     text = shown(replace(LIVE, lapses=LIVE.lapses.clear(), signals=LIVE.signals.clear()), 80, 24)
 
