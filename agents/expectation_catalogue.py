@@ -54,7 +54,7 @@ def _signals() -> Iterator[str]:
     for each in CASE_SIGNALS:
         yield f"| {each.name} | {each.meaning} | {each.weight:g} | {': '.join(JOURNEY_OF[each.name])} | {each.source} |"
     yield "\n## Signals of support\n"
-    yield "What happened with support that should not have, told at the step that the ticket or the survey is about, and to its owner.\n"
+    yield "What happened with support that should not have, told at the step that the ticket or the survey is about, and to its owner. Numbers: settings `[support]`.\n"
     yield "| signal | meaning | weight | value | source |\n|---|---|---|---|---|"
     for signal in TICKET_SIGNALS:
         yield f"| {signal.name} | {signal.meaning} | {signal.weight:g} | {signal.measures} | {signal.source} |"

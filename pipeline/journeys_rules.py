@@ -42,7 +42,6 @@ class JourneysRules:
     """What explains a lapse."""
     at_risk_after: float = 0.75
     """A customer is at risk when so much of the usual wait for an order is over; half of it is the median gap, which every second order exceeds."""
-
     ticket_signals: TicketRule = field(default_factory=TicketRule)
     sentiment: SentimentRule = field(default_factory=SentimentRule)
     store_events: bool = False
