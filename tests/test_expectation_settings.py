@@ -380,6 +380,7 @@ def test_the_events_of_a_store_tell_where_those_are_on_that_are_auto(read, store
     said = {name: [(each.site, each.is_on) for each in of] for name, of in verdicts(known, seen, timedelta(days=31)).items()}
     assert said["confirmation_after_payment"] == [("outlet", True), ("shop", True)]
     assert said["refund_after_return"] == [("outlet", False), ("shop", False)]
+    assert said["solution_after_ticket"] == [("outlet", None), ("shop", None)], "no ticket was kept at all"
     assert "next_order" not in said, "it is on"
     outlet, shop = verdicts(known, seen, timedelta(days=30))["confirmation_after_payment"]
     assert (shop.is_on, shop.event_type, shop.last_seen_at) == (False, "order_shipped", clock("11:00"))
