@@ -6,6 +6,7 @@ Tables of ClickHouse are frames as well: `TABLES` says which columns a fold hand
 import polars as pl
 
 from pipeline.commerce_tables import CASES, DELIVERIES
+from pipeline.customer_tables import CUSTOMERS
 from pipeline.people_tables import ANSWERS, CONTACTS
 from pipeline.table import DELETED as _DELETED
 from pipeline.table import SITE as _SITE
@@ -17,6 +18,7 @@ __all__ = [
     "ANSWERS",
     "CASES",
     "CONTACTS",
+    "CUSTOMERS",
     "DEAD_LETTERS",
     "DELIVERIES",
     "EVENTS",
@@ -309,6 +311,7 @@ TABLES: dict[str, Table] = {
         DELIVERIES,
         CONTACTS,
         ANSWERS,
+        CUSTOMERS,
     )
 }
 

@@ -35,6 +35,7 @@ LOW_CARDINALITY = frozenset(
         "journey",
         "kind",
         "linked_by",
+        "loyalty_state",
         "measure",
         "os",
         "owner",

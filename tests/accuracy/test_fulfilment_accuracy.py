@@ -4,27 +4,17 @@ Truth and findings meet only by the document: what a lapse or a signal is to the
 repeats one.
 """
 
-import os
-import secrets
-from dataclasses import replace
-from datetime import timedelta
-
 import polars as pl
 import pytest
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.case_signals import CASE_SIGNALS
-from pipeline.commerce import COMMERCE
-from pipeline.frames import WATERMARKS
-from pipeline.fulfilment import FulfilmentFold
 from pipeline.simulator.scenarios import SCENARIOS
 from pipeline.simulator.simulator import Simulated, simulated
-from tests.commerce_strategies import RULES
-from tests.views import now
+from tests.simulated_shop import drawn_seed, folded_commerce
 
 N_CLICKS = 150_000
-BATCH = 5_000
 WEATHER = SCENARIOS["late_parcels"]
 WAITS = {
     "late_delivery": ("delivered_by_promise",),
@@ -40,7 +30,7 @@ DOCUMENT = ["site", "order_id"]
 
 @pytest.fixture(scope="module")
 def seed() -> int:
-    return int(os.environ.get("EBBTIDE_SEED") or secrets.randbelow(2**31))
+    return drawn_seed()
 
 
 @pytest.fixture(scope="module")
@@ -51,25 +41,7 @@ def told(seed) -> Simulated:
 @pytest.fixture(scope="module")
 def tables(told) -> dict[str, pl.DataFrame]:
     """What the tables show once everything has been decided."""
-    log = commerce(told)
-    # A small shop sends some types for the first time after the first wait for them: every lapse is asked for here.
-    fold = FulfilmentFold(replace(RULES, store_events=False))
-    state, reached = fold.empty(), pl.DataFrame({"partition": [0], "watermark": [None]}, schema=WATERMARKS)
-    steps = []
-    for begin in range(0, log.height, BATCH):
-        steps.append(fold.step(state, log[begin : begin + BATCH], reached))
-        state, reached = steps[-1].state, steps[-1].watermarks
-    steps.append(fold.step(state, log.clear(), reached.with_columns(pl.col("watermark") + timedelta(days=90))))
-    assert sum(step.rejects.height for step in steps) == 0, "nothing that is simulated is too late to be applied"
-    return now(steps)
-
-
-def commerce(told: Simulated) -> pl.DataFrame:
-    """Orders and deliveries as one log, in order of arrival."""
-    both = [told.orders.with_columns(family=pl.lit("order")), told.deliveries.with_columns(family=pl.lit("delivery"))]
-    log = pl.concat(both, how="diagonal").sort("record_at", maintain_order=True)
-    position = pl.lit(0, pl.Int32).alias("partition"), pl.int_range(pl.len(), dtype=pl.Int64).alias("offset"), "record_at"
-    return log.select(*COMMERCE.names(), *position)
+    return folded_commerce(told)
 
 
 @pytest.fixture(scope="module")
