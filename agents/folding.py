@@ -297,15 +297,18 @@ class Folding:
         self._refuse([], decoded, decoded.rejects.clear())
 
     def _fold(self, events: pl.DataFrame, watermarks: pl.DataFrame) -> Step[Any]:
-        """Fold, and send what is said: to other stages with the watermark before it, which only then advances."""
+        """Fold, and send what is said: to other stages with the watermark before it, which only then advances.
+
+        First the rows: who is sent on what we have told says it after us.
+        """
         done = self._stage.fold.step(self._state, events, watermarks)
         self._state = done.state
+        self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
         self._passing.rows(
             done.passed, lambda partition, table: self._about(partition, table=table, version=self._stamp(partition))
         )
         for partition, watermark_ms in zip(done.watermarks["partition"], in_ms(done.watermarks["watermark"]).tolist(), strict=True):
             self._held[partition].watermark_ms = watermark_ms
-        self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
         return done
 
     def _tell_time(self, fresh: Collection[int], quiet: Mapping[int, timedelta]) -> None:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.mapped_columns import TEXT
-from agents.mapping import MappingWrong, Plan, all_or_none, columns_of, described, fields_of, quoted, settings
+from agents.mapping import Plan, all_or_none, columns_of, described, fields_of
 from agents.mapping_engine import MappingEngine
+from agents.mapping_words import MappingWrong, quoted, settings
 from schemas.contracts import FAMILIES
 
 FORMATS = {
@@ -124,7 +125,7 @@ def _plan(file: InputFile, engine: MappingEngine) -> Plan:
         query = f"SELECT * FROM file({at}, {file.format}, {quoted(structure)})\n{settings(TEXTS)}"
     named = "CAST(NULL AS Nullable(String))" if file.family is None else quoted(file.family)
     family = f"ifNull(coalesce(nullIf(CAST(_q.family AS Nullable(String)), ''), {named}), '')" if says else named
-    return Plan(file.name, query, families, family, columns, file.name)
+    return Plan(file.name, query, families, family, columns, file.name, is_chosen=False)
 
 
 def _header(file: InputFile, engine: MappingEngine) -> list[str]:

@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from agents.mapped_columns import CONTRACT_TYPES, MappedColumn, fits, hint
+from agents.mapped_files import check_columns, matched
 from agents.mapping_engine import MappingEngine, QueryFailed
+from agents.mapping_words import MappingWrong, nearest, quoted, settings
 from agents.query_tree import constants, files, tree
 from pipeline.events import event_schema
 from schemas.contracts import FAMILIES, required
@@ -49,10 +50,6 @@ SORTING = {
 _ENDING = re.compile(r"\s*;(?:\s|--[^\n]*|/\*.*?\*/)*$", re.DOTALL)
 
 
-class MappingWrong(ValueError):
-    """Mappings or files cannot be read as events; the message names every one of them, and the column."""
-
-
 @dataclass(frozen=True)
 class Mapping:
     """One query, as it was written."""
@@ -78,6 +75,8 @@ class Plan:
     """Fields of the contract that it gives, in the contract's order."""
     source: str
     """What to call the place of a row that could not be parsed: the file, if there is only one."""
+    is_chosen: bool = True
+    """Whether somebody chose these columns; else they are all that the file may have."""
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -118,25 +117,15 @@ def all_or_none(sources: Iterable[S], plan: Callable[[S], Plan]) -> list[Plan]:
 def _plan(mapping: Mapping, engine: MappingEngine) -> Plan:
     explained = engine.rows(f"EXPLAIN QUERY TREE SELECT * FROM (\n{mapping.query}\n)\n{settings(READING)}")
     root = tree(row["explain"] for row in explained)
-    read = {path for pattern in dict.fromkeys(files(root)) for path in _matched(pattern, engine)}
+    reads = dict.fromkeys(files(root))
+    read = {path for each in reads for path in matched(each, engine)}
+    for each in reads:
+        check_columns(each, engine)
     types = described(mapping.query, engine)
     family = _only_family(types, constants(root, "family"))
     columns = columns_of({name: type_ for name, type_ in types.items() if name != "family"}, (family,))
     source = Path(read.pop()).name if len(read) == 1 else mapping.name
     return Plan(mapping.name, mapping.query, (family,), quoted(family), columns, source)
-
-
-def _matched(pattern: str, engine: MappingEngine) -> list[str]:
-    """The files a pattern means. A pattern that matches none would be no rows, without a word."""
-    try:
-        found = [row["_path"] for row in engine.rows(f"SELECT DISTINCT toString(_path) AS _path FROM file({quoted(pattern)}, One)")]
-    except QueryFailed as failed:
-        message = f"{pattern}: {failed}"
-        raise MappingWrong(message) from failed
-    if not found:
-        message = f"no file matches {pattern!r}"
-        raise MappingWrong(message)
-    return found
 
 
 def _only_family(types: Dict[str, str], told: set[str] | None) -> str:
@@ -184,13 +173,8 @@ def fields_of(families: Iterable[str]) -> dict[str, object]:
     return {name: dtype for family in families for name, dtype in event_schema(family).items()}
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The most similar of the known names."""
-    return get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
-
-
 def stream(planned: list[Plan], bad: Path) -> str:
-    """One query for all of them: rows in order of (`event_at`, `sequence`, `event_id`).
+    """One query for all of them: rows in order of (`event_at`, `sequence`, `event_id`), then as they were read: of two with one id the first counts.
 
     Columns: `family`, `mapping`, `row` (its place among the mapping's rows, from 1), `misfits` (JSON: field -> value that did not
     fit), and every field of the contract that one of them gives. What cannot be parsed is written down in the folder `bad`: `<place of the plan>*`.
@@ -198,7 +182,7 @@ def stream(planned: list[Plan], bad: Path) -> str:
     given = {column.name for plan in planned for column in plan.columns} | {"event_id", "event_at"}
     fields = {name: dtype for name, dtype in fields_of(FAMILIES).items() if name in given}
     arms = "\nUNION ALL\n".join(_arm(plan, fields, bad / str(place)) for place, plan in enumerate(planned))
-    order = ("event_at", "sequence NULLS FIRST", "event_id") if "sequence" in fields else ("event_at", "event_id")
+    order = ("event_at", *(["sequence NULLS FIRST"] if "sequence" in fields else []), "event_id", "mapping", "row")
     return f"SELECT * FROM (\n{arms}\n)\nORDER BY {', '.join(order)}\n{settings(READING | SORTING)}"
 
 
@@ -225,13 +209,3 @@ SELECT * FROM (
 ) {settings({"input_format_record_errors_file_path": quoted(str(bad))})}
 ) AS _q
 )"""
-
-
-def quoted(text: str) -> str:
-    """A string as ClickHouse writes it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def settings(values: Dict[str, str]) -> str:
-    """A SETTINGS clause."""
-    return "SETTINGS " + ", ".join(f"{name} = {value}" for name, value in values.items())

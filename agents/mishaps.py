@@ -9,8 +9,8 @@ from agents.child_process import ProgramEnded
 from agents.embedded_broker import BrokerNotStarted
 from agents.log_reader import NoAnswer
 from agents.manifests import StateUnreadable
-from agents.mapping import MappingWrong
 from agents.mapping_engine import QueryFailed
+from agents.mapping_words import MappingWrong
 from agents.newest_checkpoints import NothingKept
 from agents.producer import NotDelivered
 from agents.registry import RegistryUnavailable

@@ -47,7 +47,7 @@ class Passing:
         """Send rows, if anybody reads them; `about` says, for a source partition and a table, what goes with them."""
         for each in (rows for rows in passed if rows.to in self._outputs):
             topic, n = self._outputs[each.to]
-            said = [name for name in travelling(each.table) if each.rows[name].null_count() < each.rows.height]
+            said = [name for name in travelling(each.table) if _is_said(each.rows, name)]
             if "key" in each.rows.columns:
                 to = pl.Series("to", partitions(each.rows["site"], each.rows["key"], n))
                 keyed = each.rows.with_columns(to)
@@ -75,3 +75,7 @@ class Passing:
             for output in range(n):
                 self._producer.send(topic, output, message)
         self._told[about.source.partition] = (about.watermark_ms, about.is_idle, self._clock())
+
+
+def _is_said(rows: pl.DataFrame, name: str) -> bool:
+    return name in rows.columns and rows[name].null_count() < rows.height

@@ -11,7 +11,9 @@ INDENT = 2
 _CONSTANT = re.compile(r"CONSTANT id: \d+, constant_value: '((?:[^'\\]|\\.)*)', constant_value_type: ")
 _COLUMN = re.compile(r"COLUMN id: \d+, column_name: (.*), result_type: .*, source_id: (\d+)$")
 _ID = re.compile(r"\w+ id: (\d+)")
+_IDENTIFIER = re.compile(r"IDENTIFIER id: \d+, identifier: (\w+)")
 _ESCAPED = re.compile(r"\\(.)")
+_MEANT = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
 
 @dataclass
@@ -35,7 +37,13 @@ class Node:
     def constant(self) -> str | None:
         """The string it is; None: it is none, or not constant."""
         found = _CONSTANT.match(self.text)
-        return None if found is None else _ESCAPED.sub(r"\1", found[1])
+        return None if found is None else _ESCAPED.sub(lambda escaped: _MEANT.get(escaped[1], escaped[1]), found[1])
+
+    @property
+    def word(self) -> str | None:
+        """The string or the name it is; None: it is neither."""
+        named = _IDENTIFIER.match(self.text)
+        return self.constant if named is None else named[1]
 
 
 def tree(lines: Iterable[str]) -> Node:
@@ -79,13 +87,23 @@ def _constants(query: Node, column: str, by_id: dict[str, Node]) -> set[str] | N
     return None
 
 
-def files(root: Node) -> list[str]:
-    """Patterns given to `file(...)`, one for each time it is read."""
+@dataclass(frozen=True)
+class FileRead:
+    """What was given to `file(...)`."""
+
+    pattern: str
+    format: str | None = None
+    structure: str | None = None
+    """None: not given, or not constant."""
+
+
+def files(root: Node) -> list[FileRead]:
+    """Every `file(...)`, one for each time it is read."""
     found = []
     for node in root.walk():
         if node.text.startswith("TABLE_FUNCTION") and node.text.endswith("table_function_name: file"):
             arguments = node.child("ARGUMENTS")
-            first = arguments.below[0].below[0].constant if arguments else None
-            if first is not None:
-                found.append(first)
+            given = [each.word for each in arguments.below[0].below] if arguments else []
+            if given and given[0] is not None:
+                found.append(FileRead(given[0], *given[1:3]))
     return found

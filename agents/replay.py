@@ -15,7 +15,7 @@ import polars as pl
 
 from agents.mapping import Plan, stream
 from agents.mapping_engine import MappingEngine, Seen
-from agents.replayed_events import PARTITION, Batch, Judge, letters, unparsed
+from agents.replayed_events import PARTITION, Batch, Judge, letters, text, unparsed
 from pipeline.checks import Bounds
 from pipeline.commerce import COMMERCE_FAMILY, FAMILIES, together
 from pipeline.events import POSITION, event_schema
@@ -79,6 +79,8 @@ class Replayed:
     """Why rows were rejected."""
     unused: Counter[str] = field(default_factory=Counter)
     """Family -> good events that no fold reads."""
+    rowless: set[str] = field(default_factory=set)
+    """Mappings and files that gave no row."""
     n_after: int = 0
     """Rows after the time until which was replayed."""
     tables: dict[str, int] = field(default_factory=dict)
@@ -93,6 +95,7 @@ class Replayed:
             "fates": {fate: self.fates[fate] for fate in FATE_NAMES},
             "rejects": dict(self.reasons),
             "unused": dict(self.unused),
+            "rowless": sorted(self.rowless),
             "after_until": self.n_after,
             "seconds": round(self.seconds, 3),
             "events_per_s": round(read / self.seconds) if self.seconds else 0,
@@ -151,7 +154,7 @@ class Replay:
         """Replay these mappings or files through these folds."""
         self._plans, self._bounds, self._until = list(plans), bounds, until
         self._runs = [_Run(fold) for fold in folds]
-        self._done = Replayed()
+        self._done = Replayed(rowless={plan.name for plan in plans})
         self._last_at: datetime | None = None
 
     def run(self, engine: MappingEngine, store: Kept, *, seen: Seen | None = None, told: Told | None = None) -> Replayed:
@@ -163,6 +166,7 @@ class Replay:
         bad = engine.scratch / "unparsed"
         bad.mkdir()
         for raw in engine.batches(stream(self._plans, bad), rows=STEP_ROWS, seen=seen):
+            self._done.rowless -= set(text(raw["mapping"].unique()).to_list())
             batch = judge.batch(self._due(raw))
             self._take(batch, store)
             n += raw.height

@@ -1,7 +1,7 @@
 """The command `ebbtide replay`: from paths to a replay, and what people see of it."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from agents import terminal
 from agents.input_files import file_plans, input_files
-from agents.mapping import MappingWrong, Plan, plans, read_mappings
+from agents.mapping import Plan, plans, read_mappings
 from agents.mapping_engine import MappingEngine, Seen
-from agents.replay import Replay, Replayed, Told, Until
+from agents.mapping_words import MappingWrong
+from agents.replay import Fold, Replay, Replayed, Told, Until
 from agents.replay_look import Look, looked_at
 from agents.replay_store import ReplayStore
 from agents.settings import Settings
@@ -72,22 +73,35 @@ class Inputs:
 
 def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: terminal.Way) -> Replayed:
     """Replay into a store. Raises: agents.mishaps.MISHAPS."""
-    folds = SessionsFold(settings.session_rules(store_events=True)), FulfilmentFold(settings.fulfilment_rules(store_events=True))
     with inputs.planned() as (engine, planned), ClickHouse(dsn, settings.clickhouse.database) as clickhouse:
         store = ReplayStore(clickhouse, batch_rows=settings.clickhouse.batch_rows)
         store.open()
-        done = Replay(planned, folds, settings.bounds(), until).run(engine, store, seen=reading(way), told=folding(way))
+        done = Replay(planned, folds(settings), settings.bounds(), until).run(engine, store, seen=reading(way), told=folding(way))
     for family, n in done.unused.items():
         terminal.warning(f"{n:,} good events of family {family} were read and not used: nothing folds it yet")
+    warn_rowless(done.rowless)
     if done.n_after:
         terminal.warning(f"{done.n_after:,} rows happened after the time until which was replayed")
     return done
 
 
+def folds(settings: Settings) -> tuple[Fold, ...]:
+    """Everything that events are folded by."""
+    return SessionsFold(settings.session_rules(store_events=True)), FulfilmentFold(settings.fulfilment_rules(store_events=True))
+
+
 def look(inputs: Inputs, bounds: Bounds, way: terminal.Way) -> Look:
     """Read without folding or writing. Raises: agents.mishaps.MISHAPS."""
     with inputs.planned() as (engine, planned):
-        return looked_at(planned, engine, bounds, first=SHOWN, seen=reading(way))
+        found = looked_at(planned, engine, bounds, first=SHOWN, seen=reading(way))
+    warn_rowless(name for name, n in found.rows.items() if not n)
+    return found
+
+
+def warn_rowless(names: Iterable[str]) -> None:
+    """Name what gave nothing: a WHERE that is never true says no word of its own."""
+    for name in sorted(names):
+        terminal.warning(f"{name} gives no row that can be read")
 
 
 def reading(way: terminal.Way) -> Seen:
@@ -130,14 +144,18 @@ def show_look(look: Look) -> None:
             for name in first.columns
             if first[name].null_count() < first.height and name not in ("partition", "offset", "record_at")
         ]
-        console.print(terminal.table(given, first.select(given).rows(), title=f"first events of family {family}"))
+        terminal.print_records(first.select(given), title=f"first events of family {family}")
+    sources = [(name, n, ", ".join(look.empty[name] if n else ())) for name, n in look.rows.items()]
+    console.print(terminal.table(("mapping or file", "rows", "null in all of them"), sources, numbers=(1,)))
     rows = [(family, kind, n) for (family, kind), n in sorted(look.events.items())]
     console.print(terminal.table(("family", "event_type", "n"), rows, numbers=(2,)))
-    if look.reasons:
-        console.print(terminal.counts("rejected because", dict(look.reasons)))
-        wrong = [row for frame in look.wrong for row in frame.select("topic", "offset", "reason", "detail").rows()][:SHOWN]
-        console.print(
-            terminal.table(("file or mapping", "row", "reason", "detail"), wrong, title="first rows that would be rejected")
-        )
+    if look.places:
+        begun = look.wrong.group_by("topic", "reason", maintain_order=True).first().sort("topic", "reason")
+        wrong = [
+            (topic, reason, look.places[topic, reason], row, detail)
+            for topic, reason, row, detail in begun.select("topic", "reason", "offset", "detail").rows()
+        ]
+        columns = "mapping or file", "would be rejected as", "n", "first row", "detail of the first"
+        console.print(terminal.table(columns, wrong, numbers=(2, 3)))
     if look.from_at is not None:
         console.print(f"from {terminal.plain(look.from_at)} to {terminal.plain(look.to_at)}")

@@ -7,6 +7,7 @@ Rejects: bytes that are no UTF-8, a value that does not fit its field, a family 
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,8 @@ def letters(raw: pl.DataFrame, refused: pl.DataFrame, *, stage: str = REPLAY) ->
 
 def _payload(row: dict[str, Any]) -> bytes:
     said = {name: plain(value) if isinstance(value, bytes) else value for name, value in row.items() if value is not None}
-    return json.dumps({**said, **json.loads(said.pop("misfits"))}, ensure_ascii=False, default=plain).encode()
+    misfits = json.loads(said.pop("misfits"))
+    return json.dumps({**said, **misfits}, ensure_ascii=False, default=plain).encode()
 
 
 def unparsed(bad: Path, plans: list[Plan]) -> pl.DataFrame:
@@ -181,9 +183,20 @@ def unparsed(bad: Path, plans: list[Plan]) -> pl.DataFrame:
 def _unparsed(plan: Plan, reader: int, row: int, reason: str, said: str) -> tuple[object, ...]:
     family = plan.families[0] if len(plan.families) == 1 else ""
     lost = said.startswith(NO_BYTES) or not said
-    detail = " ".join(reason.split()) if reason and not reason.startswith(NO_BYTES) else f"row {row} cannot be parsed"
+    detail = _why(" ".join(reason.split())) if reason and not reason.startswith(NO_BYTES) else f"row {row} cannot be parsed"
     payload = b"" if lost else said.encode(errors="surrogateescape")
     return plan.source, row, PARSING_PLACE + reader, family, REPLAY, Reason.UNDECODABLE, detail, payload
+
+
+def _why(reason: str) -> str:
+    """The column that could not be read, and nothing of those before it: they may tell of people."""
+    column, named, rest = reason.rpartition(", name: ")[2].partition(", type: ")
+    value, failed, said = rest.partition(", parsed text: ")[2].partition("ERROR")
+    if not named or not failed:
+        return reason
+    why = said.rpartition("DB::Exception: ")[2].partition(" (version ")[0]
+    why = re.sub(r"\.? \([A-Z_]+\)$", "", why).strip(" :.")
+    return f"{column}: {why}" if value.startswith("<EMPTY>") else f"{column} is {value.strip()}: {why}"
 
 
 _UNPARSED = {

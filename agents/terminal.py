@@ -84,12 +84,27 @@ def print_frame(frame: pl.DataFrame) -> None:
     console = told()
     numbers = [place for place, dtype in enumerate(frame.dtypes) if dtype.is_numeric()]
     drawn = table(frame.columns, frame.rows(), numbers=numbers)
-    natural = Measurement.get(console, console.options.update(max_width=100_000), drawn).maximum
-    if natural <= console.width or not frame.height:
+    if width(console, drawn) <= console.width or not frame.height:
         console.print(drawn)
         return
     for number, row in enumerate(frame.rows(), start=1):
         console.print(table((f"row {number}", ""), zip(frame.columns, row, strict=True)))
+
+
+def print_records(frame: pl.DataFrame, *, title: str) -> None:
+    """A frame for people: a table, or where that is too wide for the terminal its rows side by side, as many of the first as fit."""
+    console, rows = told(), frame.rows()
+    drawn = table(frame.columns, rows, title=title)
+    for n in range(frame.height, 0, -1):
+        if width(console, drawn) <= console.width:
+            break
+        drawn = table(("", *map(str, range(1, n + 1))), zip(frame.columns, *rows[:n], strict=True), title=title)
+    console.print(drawn)
+
+
+def width(console: Console, drawn: Table) -> int:
+    """How wide a table would be if nothing in it were folded."""
+    return Measurement.get(console, console.options.update(max_width=100_000), drawn).maximum
 
 
 def counts(title: str, numbers: Mapping[str, int]) -> Table:

@@ -5,7 +5,7 @@ Cases:   a wait that begins at night or on a holiday -> as if it began when the 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -68,6 +68,11 @@ class Calendars:
     def days_end(self, sites: pl.Series, ms: Millis) -> Millis:
         """The last ms of the local day in which each time lies."""
         return self._by_calendar(sites, ms, day_end)
+
+    def spelt(self) -> str:
+        """All of them as text, the same in every process."""
+        every = {"": self.default, **self.of_site}
+        return repr([(site, replace(each, holidays=frozenset()), sorted(each.holidays)) for site, each in sorted(every.items())])
 
     def _by_calendar(self, sites: pl.Series, ms: Millis, judged: _Judged) -> Millis:
         calendars = (self.default, *self.of_site.values())

@@ -4,17 +4,19 @@ Frames:  PersonLog, SEEN -> ToldContacts
 Time:    what is told depends on what is known, and lapses on `now_ms` as well; no order of arrival
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import polars as pl
 
 from pipeline.answer_rows import answers
+from pipeline.awaited_types import SEEN
 from pipeline.contact_rows import contacts
-from pipeline.groups import Millis
+from pipeline.groups import NEVER, Millis
 from pipeline.journeys_rules import JourneysRules
 from pipeline.moments import moments
-from pipeline.person_log import PersonLog
+from pipeline.person_log import CASE, LAPSE, PEOPLE, PERSON, SIGNAL, TICKETS, VISIT, PersonLog
 from pipeline.sentiment import is_read, sentiments
 from pipeline.ticket_log import TicketLog
 from pipeline.ticket_signal_rows import as_candidates, signal_rows
@@ -42,6 +44,20 @@ class ToldContacts:
 
 def told_contacts(log: PersonLog, seen: pl.DataFrame, rules: JourneysRules) -> ToldContacts:
     """Say everything. Frames: SEEN of the partitions."""
+    if log.tickets.is_empty():  # most people never turn to support, and to find that out must cost nothing
+        return replace(_nothing(), next_ms=np.full(log.people.height, NEVER, dtype=np.int64))
+    return _told(log, seen, rules)
+
+
+@cache
+def _nothing() -> ToldContacts:
+    """What there is to say where nobody has written."""
+    facts = {"visits": VISIT, "cases": CASE, "lapses": LAPSE, "signals": SIGNAL}
+    frames = {name: pl.DataFrame(schema={**PERSON, **fact}) for name, fact in facts.items()}
+    return _told(PersonLog(PEOPLE.to_frame(), TICKETS.to_frame(), **frames), SEEN.to_frame(), JourneysRules())
+
+
+def _told(log: PersonLog, seen: pl.DataFrame, rules: JourneysRules) -> ToldContacts:
     tickets = TicketLog.of(log)
     texts = _texts(tickets, rules)
     rows = contacts(tickets, log.cases, _of_tickets(tickets, texts), rules)

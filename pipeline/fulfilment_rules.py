@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
+from hashlib import blake2b
 from typing import Literal
 
 from pipeline.calendars import Calendars
@@ -55,3 +57,9 @@ class FulfilmentRules:
         if len(set(names)) < len(names):
             message = f"expectations: every name once, not {names}"
             raise ValueError(message)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Another one for rules by which cases would be told otherwise."""
+        told_by = (self.link_horizon, self.seen_within, self.promise_by, self.journeys, self.expectations, self.signals)
+        return blake2b(f"{told_by!r} {self.calendars.spelt()}".encode(), digest_size=8).hexdigest()

@@ -17,6 +17,7 @@ from pipeline.keyed_rows import KeyedRows
 from pipeline.parcel_links import LINKS
 from pipeline.pieces import Piece, below, within
 
+RULES = "rules"
 KEYED = ("events", "cases", "links", "seen")
 
 
@@ -31,6 +32,8 @@ class FulfilmentState:
     ids: EventIds = field(default_factory=EventIds)
     swept_ms: int = 0
     """Highest watermark at the last sweep."""
+    told_by: Mapping[int, str] = field(default_factory=dict)
+    """Partition -> FulfilmentRules.fingerprint of the rules by which its cases were told."""
 
     @property
     def n_open(self) -> int:
@@ -47,13 +50,19 @@ class FulfilmentState:
         """All that is remembered of one partition."""
         for name in (*KEYED, "ids"):
             yield from below(name, getattr(self, name).pieces(partition))
+        if partition in self.told_by:
+            told_by = self.told_by[partition]
+            yield Piece(f"{RULES}.{told_by}", lambda: pl.DataFrame({"told_by": [told_by]}))
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
         """This state with one more partition, from its pieces."""
         fresh = self.without(partition)
-        return replace(fresh, **{name: getattr(fresh, name).restored(within(name, frames)) for name in (*KEYED, "ids")})
+        kept = {name: getattr(fresh, name).restored(within(name, frames)) for name in (*KEYED, "ids")}
+        told_by = next(iter(within(RULES, frames)), "")  # none: it was kept by a version that did not say
+        return replace(fresh, **kept, told_by={**fresh.told_by, partition: told_by})
 
     def without(self, partition: int) -> Self:
         """This state after one partition was forgotten."""
         kept = {name: getattr(self, name).kept(lambda rows: (rows["partition"] != partition).to_numpy()) for name in KEYED}
-        return replace(self, **kept, ids=self.ids.without(partition))
+        told_by = {each: rules for each, rules in self.told_by.items() if each != partition}
+        return replace(self, **kept, ids=self.ids.without(partition), told_by=told_by)

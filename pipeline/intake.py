@@ -19,8 +19,8 @@ from pipeline.awaited_types import SEEN, noticed, telling
 from pipeline.fold import Step
 from pipeline.frames import FATES, PASSED, REFUSED
 from pipeline.keyed_rows import KeyedRows
-from pipeline.keys import case_keys, case_links, person_keys, person_links
-from pipeline.passed import COMMERCE, LINK, PEOPLE, TYPES, Passed, travelling
+from pipeline.keys import case_keys, case_links, contact_keys, person_links
+from pipeline.passed import COMMERCE, FORWARDED, LINK, PEOPLE, TYPES, Passed, travelling
 from pipeline.pieces import Piece
 from pipeline.watermark import advanced
 
@@ -103,7 +103,7 @@ class IntakeFold:
             yield Passed(COMMERCE, self.family, self._keyed(events, case_keys(events)))
             yield Passed(COMMERCE, LINK, case_links(events, self.family))
         else:
-            yield Passed(PEOPLE, self.family, self._keyed(events, person_keys(events)))
+            yield Passed(PEOPLE, self.family, self._keyed(events, contact_keys(events)))
         yield Passed(PEOPLE, LINK, person_links(events, self.family))
 
     def _keyed(self, events: pl.DataFrame, key: pl.Series) -> pl.DataFrame:
@@ -112,4 +112,6 @@ class IntakeFold:
             pl.col("partition").alias("origin_partition"),
             pl.col("offset").alias("origin_offset"),
         )
-        return events.with_columns(key, *origin).select("partition", *travelling(self.family))
+        return events.with_columns(key, *origin).select(
+            "partition", *(name for name in travelling(self.family) if name not in FORWARDED)
+        )

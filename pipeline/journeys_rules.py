@@ -25,6 +25,8 @@ class JourneysRules:
     """How far the watermark stays behind the latest event, where nobody tells it."""
     identity_lookback: timedelta = 30 * DAY
     """How long after its last record a weaker key still sends on what belongs to a stronger one."""
+    customer_memory: timedelta = 730 * DAY
+    """How long after the last record a customer is remembered; who comes back later begins anew."""
     return_horizon: timedelta = 90 * DAY
     """How long a decided lapse is remembered, and may still be returned to."""
     seen_within: timedelta = 30 * DAY
@@ -43,6 +45,8 @@ class JourneysRules:
 
     ticket_signals: TicketRule = field(default_factory=TicketRule)
     sentiment: SentimentRule = field(default_factory=SentimentRule)
+    store_events: bool = False
+    """Whether every applied event of a ticket is a row of `events` too."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on an expectation of a document, or a name that stands twice."""

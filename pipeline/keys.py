@@ -2,10 +2,10 @@
 
 Frames:  event_schema of order, delivery or ticket -> Series of keys, LINKS
 Cases:   an empty id is none | a delivery without an order -> its parcel | a survey of nobody -> a key of its own
+         a ticket knows its customer -> it lies under the ticket's key all the same: other events of it do not know him
 Source:  DECISIONS.md on keys and links
 
-A key is `kind:id`, and means something together with its site. The kinds of a person, the strongest first: customer, visitor, account,
-order, ticket. A *link* says that a key is another, stronger one: whoever holds the weaker one hears of it. An account is never linked: two people of
+A key is `kind:id`, and means something together with its site. Where a record lies is its own lasting key, and only who holds that says whose it is. A *link* says that a key is another, stronger one: whoever holds the weaker one hears of it. An account is never linked: two people of
 a company stay two.
 """
 
@@ -32,7 +32,7 @@ LINKS = schema(
 
 _LINKED = {"customer": "customer_id", "visitor": "visitor_id", "order": "order_id", "ticket": "ticket_id"}
 """Kind -> column, of the keys of a person that are linked, the strongest first."""
-_PERSON = {"customer": "customer_id", "visitor": "visitor_id", "account": "account_id", "order": "order_id", "ticket": "ticket_id"}
+_CONTACT = {"ticket": "ticket_id", "order": "order_id", "customer": "customer_id", "visitor": "visitor_id", "account": "account_id"}
 _CASE = {"order": "order_id", "parcel": "delivery_id"}
 
 
@@ -41,9 +41,9 @@ def case_keys(events: pl.DataFrame) -> pl.Series:
     return events.select(pl.coalesce(_key(events, kind, column) for kind, column in _CASE.items()).alias("key")).to_series()
 
 
-def person_keys(events: pl.DataFrame) -> pl.Series:
-    """The person of each event."""
-    keys = (*(_key(events, kind, column) for kind, column in _PERSON.items()), pl.concat_str(pl.lit("event:"), "event_id"))
+def contact_keys(events: pl.DataFrame) -> pl.Series:
+    """The ticket of each event; of a survey that has none its order, else who answered."""
+    keys = (*(_key(events, kind, column) for kind, column in _CONTACT.items()), pl.concat_str(pl.lit("event:"), "event_id"))
     return events.select(pl.coalesce(keys).alias("key")).to_series()
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.events import POSITION, event_schema
 from pipeline.frames import FATES, REFUSED, TIME, schema
 from pipeline.keys import LINKS
+from pipeline.person_log import FACTS
 
 COMMERCE, PEOPLE = "commerce", "people"
 """Where rows go: by order, by person. The topics' names begin with a prefix (agents.topics)."""
@@ -19,12 +20,16 @@ LINK = "link"
 """What stands in the place of a family where rows are links."""
 TYPES = "types"
 """... and where they say which event types a site sends (awaited_types.py). They have no key: every partition is told."""
-UNCOUNTED = (LINK, TYPES)
+UNCOUNTED = (LINK, TYPES, *FACTS)
 """Tables of which no row is a record: it has no fate, may come again, and changes nothing then."""
 
 ORIGIN = schema({"origin_topic": pl.String, "origin_partition": pl.Int32, "origin_offset": pl.Int64})
 """Where a record lay: what became of it is counted there."""
 
+
+FORWARDED = schema({"said_version": pl.Int64, "starts_at": TIME, "is_gone": pl.Boolean, "passed_to": pl.String})
+"""Beside what is about a person, where it was sent on: its version as it was first said; by which time a visitor's next login is looked for; whether it
+is another's now (whoever told it tells it no more), and whose."""
 
 TYPES_TOLD = schema({"site": pl.String, "event_type": pl.String, "event_at": TIME})
 """The first event of a type on a day, as one source has seen it."""
@@ -32,12 +37,15 @@ TYPES_TOLD = schema({"site": pl.String, "event_type": pl.String, "event_at": TIM
 
 @cache
 def travelling(table: str) -> pl.Schema:
-    """Columns of a family's events, of links, or of event types seen, between two stages."""
+    """Columns of a family's events, of facts, of links, or of event types seen, between two stages."""
     if table == LINK:
         return LINKS
     if table == TYPES:
         return TYPES_TOLD
-    return pl.Schema([*event_schema(table).items(), ("record_at", TIME), ("key", pl.String()), *ORIGIN.items()])
+    if table in FACTS:
+        return pl.Schema([*FACTS[table].items(), ("key", pl.String()), *FORWARDED.items()])
+    forwarded = FORWARDED.items() if table == "ticket" else ()
+    return pl.Schema([*event_schema(table).items(), ("record_at", TIME), ("key", pl.String()), *ORIGIN.items(), *forwarded])
 
 
 FATES_OF_ORIGIN = schema({**FATES, "origin_topic": pl.String, "origin_partition": pl.Int32})
@@ -52,12 +60,14 @@ def heard(*tables: str) -> pl.Schema:
     """Frame that a fold over passed rows is given: the columns of these tables, null where a row's own table has none.
 
     `family` is the row's table, LINK for a link, TYPES for a type seen. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
-    time had come before the row (null: no watermark): behind it, the row is late.
+    time had come before the row (null: no watermark): behind it, the row is late. With facts, `version` is that of the message.
     """
     columns: dict[str, pl.DataType | type[pl.DataType]] = {"family": pl.String}
     for table in tables:
         columns |= dict(travelling(table).items())
     columns |= {**dict(travelling(LINK).items()), **dict(ORIGIN.items()), "is_forwarded": pl.Boolean}
+    if any(table in FACTS for table in tables):
+        columns["version"] = pl.Int64
     return schema(
         {**{name: dtype for name, dtype in columns.items() if name not in POSITION}, **dict(POSITION.items()), "watermark": TIME}
     )
@@ -70,6 +80,8 @@ class Passed:
     to: str
     """COMMERCE or PEOPLE."""
     table: str
-    """A family, LINK or TYPES."""
+    """A family, a fact, LINK or TYPES."""
     rows: pl.DataFrame
-    """travelling(table), and `partition`: that of this stage's input. A record's rows stand in the order of the records."""
+    """travelling(table), less what none of the rows says, and `partition`: that of this stage's input. A record's rows stand in the order of the records."""
+    is_forwarded: bool = False
+    """Whether the rows were sent on by who held their key."""

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from schemas.contracts import event_types
 
 from pipeline.groups import NEVER, Groups, Mask, Millis, Places, at, rows_or_none
 from pipeline.person_log import PersonLog
@@ -20,6 +21,10 @@ REPLIES = ("agent_reply", "bot_reply")
 HUMAN_REPLIES = ("agent_reply",)
 SURVEYS = {"csat_answered": "csat", "nps_answered": "nps", "ces_answered": "ces"}
 """Event type -> kind of the answer."""
+
+_TYPES = (*event_types("ticket"), "")
+"""The last stands for any other."""
+_CODES = {name: place for place, name in enumerate(_TYPES)}
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class TicketLog:
     @classmethod
     def of(cls, log: PersonLog) -> "TicketLog":
         """Number the tickets."""
-        texts = [name for name, dtype in log.tickets.schema.items() if dtype == pl.String]
-        events = log.tickets.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in texts)
+        texts = pl.col(name for name, dtype in log.tickets.schema.items() if dtype == pl.String)
+        events = log.tickets.with_columns(pl.when(texts != "").then(texts))
         which = ["person", "ticket_id"]
         tickets = events.select(which).drop_nulls().unique(maintain_order=True).with_row_index("ticket")
         number = events.select(which).join(tickets, on=which, how="left", maintain_order="left")["ticket"]
@@ -96,14 +101,24 @@ class TicketLog:
         own, of_ticket = self._outbound
         return self.is_of(ASKS) & ~own & ~(self.marked(of_ticket) & self.is_of(("ticket_opened",)))
 
+    @cached_property
+    def _codes(self) -> Places:
+        """The place in _TYPES of each event's type."""
+        types = self.events["event_type"]
+        return types.replace_strict(_CODES, default=len(_TYPES) - 1, return_dtype=pl.Int64).to_numpy()
+
+    @cached_property
+    def _is_said(self) -> pl.DataFrame:
+        return self.events.select(pl.all().is_not_null())  # one query for all columns
+
     def is_of(self, names: Sequence[str]) -> Mask:
         """Which events are of one of these types."""
-        found: Mask = self.events["event_type"].is_in(list(names)).to_numpy()
+        found: Mask = np.array([name in names for name in _TYPES], dtype=bool)[self._codes]
         return found
 
     def has(self, name: str) -> Mask:
         """Which events have a value here."""
-        return self.events[name].is_not_null().to_numpy()
+        return self._is_said[name].to_numpy()
 
     def marked(self, of_tickets: Mask) -> Mask:
         """Which events are of one of these tickets."""

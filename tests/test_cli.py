@@ -126,6 +126,16 @@ def test_a_look_shows_rows_and_counts_and_writes_nothing(ebbtide, data):
     assert not (data.parent / "ebbtide-data").exists()
 
 
+def test_a_mapping_that_gives_no_row_is_named(ebbtide, data):
+    (data.parent / "mappings" / "none.sql").write_text(MAPPING + "WHERE who = 'v9'")
+
+    looked = ebbtide("replay", data, "--map", "mappings", "--check", "--json")
+    done = ebbtide("replay", data, "--map", "mappings", "--json")
+
+    assert looked[2] == done[2] == "note: none.sql gives no row that can be read\n"
+    assert (the_json(looked)["rows"], the_json(done)["rowless"]) == ({"clicks.sql": 3, "none.sql": 0}, ["none.sql"])
+
+
 def test_the_data_folder_is_where_one_stands_if_none_is_named(ebbtide, data):
     (data.parent / "clicks.csv").write_text(ROWS)
 

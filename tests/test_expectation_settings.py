@@ -14,7 +14,7 @@ from agents.mapping_engine import MappingEngine
 from agents.replay import Replay, Until
 from agents.replay_store import ReplayStore
 from agents.settings_reference import reference
-from agents.settings_sources import SettingsWrong, load
+from agents.settings_sources import SettingsWrong, healthy, load
 from pipeline.calendars import Calendar
 from pipeline.checks import Bounds
 from pipeline.expectation import Expectation
@@ -25,7 +25,7 @@ from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journeys_rules import JourneysRules
 from sinks.reader import Reader
 from sinks.types_seen import types_seen
-from tests.builders import clock, happened
+from tests.builders import clock, frame, happened, watermarks
 from tests.views import now, told
 
 OWN = {
@@ -171,6 +171,15 @@ def test_a_name_that_nearly_ships_is_told_the_right_one(wrong):
     assert "the nearest is 'shipping_after_confirmation'" in problem
 
 
+def test_the_rest_is_known_although_an_expectation_is_wrong(tmp_path):
+    """So `ebbtide check` looks at all the others."""
+    (tmp_path / "s.toml").write_text('[kafka]\nprefix = "shop"\n' + own(owner=""))
+    settings, broken, problems = healthy(tmp_path / "s.toml")
+
+    assert (broken, settings.kafka.prefix) == ({"expectations"}, "shop")
+    assert [str(problem) for problem in problems] == ["expectations[0].owner: it must not be empty, not ''"]
+
+
 def test_a_name_stands_once(wrong):
     assert wrong(own(), own()) == "expectations: 'invoice_after_shipping' is set twice"
 
@@ -303,6 +312,23 @@ def test_working_hours_of_the_site_count_for_it(read):
 
     due = shown(rules, *events, until="+1d 14:00")["outcomes"]["due_at"].to_list()
     assert due == [clock("+1d 13:00")]
+
+
+def test_a_wait_that_began_before_its_expectation_was_set_lapses_all_the_same(read):
+    """State outlives the settings; nothing about the order happens any more."""
+    before, after = (FulfilmentFold(read(*text).fulfilment_rules()) for text in ((), (own(),)))
+    events = happening("order_placed", "09:00", offset=0), happening("order_shipped", "10:00", offset=1, delivery_id="p1")
+    done = before.step(before.empty(), frame(events, "commerce"), watermarks({0: None}))
+    kept = {piece.name: piece.frame() for piece in done.state.pieces(0)}
+
+    steps, state, reached = [], after.empty().restored(0, kept), done.watermarks
+    for at in ("11:00", "+1d 09:59", "+1d 10:01"):
+        reached = watermarks({0: clock(at)})
+        steps.append(after.step(state, frame([], "commerce"), reached))
+        state = steps[-1].state
+
+    assert [sorted(step.tables) for step in steps] == [[], [], ["outcomes"]]
+    assert steps[-1].tables["outcomes"]["expectation"].to_list() == ["invoice_after_shipping"]
 
 
 def test_an_expectation_of_the_users_own_lapses_in_a_replay(read, store, tmp_path):

@@ -14,7 +14,7 @@ from pipeline.awaited_types import SEEN, noticed, telling, was_seen
 from pipeline.intake import IntakeFold
 from pipeline.keyed_rows import KeyedRows
 from pipeline.keys import partitions
-from pipeline.passed import LINK, ORIGIN, TYPES, heard, travelling
+from pipeline.passed import FORWARDED, LINK, ORIGIN, TYPES, heard, travelling
 from tests.builders import clock, frame, happened, order, watermarks
 from tests.intake_line import INTERNAL, Line
 
@@ -78,11 +78,11 @@ def test_a_column_that_says_nothing_is_not_sent():
     assert "refund_minor" not in columns
 
 
-def test_a_ticket_goes_to_its_person_only():
+def test_a_ticket_goes_to_its_own_key_only():
     line = Line().send("ticket", ticket(customer_id="anna", order_id="1", text="where is it"))
     line.intake("ticket").read()
 
-    assert rows(line, "people", "ticket").select("key", "text").rows() == [("customer:anna", "where is it")]
+    assert rows(line, "people", "ticket").select("key", "text").rows() == [("ticket:T1", "where is it")]
     assert sorted(rows(line, "people", LINK)["key"]) == ["order:1", "ticket:T1"]
     assert said(line, "commerce") == []
 
@@ -96,7 +96,8 @@ def test_rows_have_the_columns_that_are_agreed_on(family):
 
     assert {each.table for each in passed} == {family, LINK, TYPES}
     for each in passed:
-        assert {name: each.rows.schema[name] for name in travelling(each.table)} == dict(travelling(each.table))
+        agreed = {name: dtype for name, dtype in travelling(each.table).items() if name not in FORWARDED}
+        assert {name: each.rows.schema[name] for name in agreed} == agreed
 
 
 def test_rows_come_with_the_watermark_before_them_and_only_then_all_partitions_hear_of_the_new_one():

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from pipeline.keys import LINKS, case_keys, case_links, partitions, person_keys, person_links
+from pipeline.keys import LINKS, case_keys, case_links, contact_keys, partitions, person_links
 from tests.builders import frame, happened
 
 KNOWN = [2, 1, 3, 3, 2, 0, 0, 0]
@@ -31,18 +31,18 @@ def test_a_delivery_goes_to_its_order_and_without_one_by_its_parcel(order_id, ke
 @pytest.mark.parametrize(
     ("ids", "key"),
     [
-        ({"customer_id": "anna", "visitor_id": "v", "account_id": "acme", "order_id": "1", "ticket_id": "T"}, "customer:anna"),
-        ({"customer_id": "", "visitor_id": "v", "account_id": "acme", "order_id": "1", "ticket_id": "T"}, "visitor:v"),
-        ({"account_id": "acme", "order_id": "1", "ticket_id": "T"}, "account:acme"),
-        ({"order_id": "1", "ticket_id": "T"}, "order:1"),
-        ({"ticket_id": "T"}, "ticket:T"),
+        ({"customer_id": "anna", "visitor_id": "v", "account_id": "acme", "order_id": "1", "ticket_id": "T"}, "ticket:T"),
+        ({"customer_id": "anna", "order_id": "1", "ticket_id": ""}, "order:1"),
+        ({"customer_id": "anna", "visitor_id": "v", "account_id": "acme"}, "customer:anna"),
+        ({"visitor_id": "v", "account_id": "acme"}, "visitor:v"),
+        ({"account_id": "acme"}, "account:acme"),
         ({}, "event:e1"),
     ],
 )
-def test_a_ticket_goes_to_the_strongest_that_it_knows_of_its_person(ids, key):
+def test_a_ticket_lies_under_its_own_key_and_a_survey_of_none_under_that_of_its_order_or_person(ids, key):
     events = frame([event("nps_answered", event_id="e1", **ids)], "ticket")
 
-    assert person_keys(events).to_list() == [key]
+    assert contact_keys(events).to_list() == [key]
 
 
 @pytest.mark.parametrize(

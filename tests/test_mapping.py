@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from agents.input_files import file_plans, input_files
-from agents.mapping import MappingWrong, plans, read_mappings, stream
+from agents.mapping import plans, read_mappings, stream
 from agents.mapping_engine import MappingEngine, QueryFailed
+from agents.mapping_words import MappingWrong
 from agents.replayed_events import Judge, unparsed
 from pipeline.checks import Bounds
 from pipeline.events import POSITION, event_schema
@@ -275,7 +276,7 @@ def test_rows_that_cannot_be_parsed_are_told_with_their_bytes_and_file(read_quer
         "undecodable",
         b"yesterday,order_placed,o2,3",
     )
-    assert "yesterday" in letter["detail"]
+    assert letter["detail"] == 'at is "yesterday": Cannot read DateTime: unexpected word'
 
 
 def test_the_last_row_cut_off_is_a_reject_without_bytes(read_queries, folder):
@@ -335,7 +336,8 @@ def test_bytes_that_are_no_text_are_a_reject(read_queries, folder):
 
     assert events["order"]["order_id"].to_list() == ["o2"]
     assert letters.select("reason", "detail").rows() == [("undecodable", "order_id is no UTF-8")]
-    assert json.loads(letters["payload"][0])["order_id"] == "6fff31"
+    assert json.loads(letters["payload"][0]) | {"order_id": "6fff31", "n_items": 2} == json.loads(letters["payload"][0])
+    assert "misfits" not in json.loads(letters["payload"][0])
 
 
 def test_an_unmatched_row_of_a_join_is_null_and_nobody_in_common(read_queries):
@@ -353,6 +355,40 @@ def test_every_file_of_a_join_must_be_there(refusal):
     FROM file('orders.csv', CSVWithNames, {STRUCTURE}) AS o LEFT JOIN names ON o.who = names.id"""
 
     assert refusal(orders=query) == "orders.sql: no file matches 'customer*.csv'"
+
+
+def test_a_column_that_no_file_has_is_an_error(refusal, folder):
+    """It would be 0 or '' in every row. The structure may be written over several lines."""
+    pl.DataFrame({"at": [datetime(2026, 1, 1, tzinfo=UTC)], "who": ["v1"]}).write_parquet(folder / "clicks.parquet")
+    parquet = CLICKS.replace("clicks*.csv", "clicks*.parquet").replace("CSVWithNames", "Parquet").replace("who", "whom")
+    csv = ORDERS.replace("kind String, who String, n String", "kind String,\n  who String, num Nullable(Int64)").replace(
+        "toInt64OrNull(n)", "num"
+    )
+
+    assert refusal(orders=csv, clicks=parquet).splitlines() == [
+        "clicks.sql: clicks*.parquet has no column whom; the nearest is who",
+        "orders.sql: orders.csv has no column num; the nearest is n",
+    ]
+
+
+def test_a_column_that_some_of_the_files_lack_is_null_there(read_queries, folder):
+    (folder / "clicks2.csv").write_text("at,who,path\n2026-01-01 10:00:00,v2,/cart\n")
+
+    events, _ = read_queries(
+        clicks=CLICKS.replace("who String'", "who String, path String'").replace("visitor_id", "visitor_id, path AS page")
+    )
+
+    assert events["clickstream"].select("visitor_id", "page").rows() == [("v1", None), ("v2", "/cart")]
+
+
+def test_of_two_events_with_one_id_the_one_read_first_comes_first(read_queries, folder):
+    lines = [f"2026-01-01 10:00:00,order_placed,o{n % 7},{n}" for n in range(2_000)]
+    (folder / "orders.csv").write_text("\n".join(["at,kind,who,n", *lines]) + "\n")
+
+    events, _ = read_queries(orders=ORDERS.replace("who AS order_id", "who AS order_id, who AS event_id"))
+
+    for _, same in events["order"].group_by("event_id"):
+        assert same["n_items"].is_sorted()
 
 
 def test_a_query_that_fails_half_way_is_an_error(read_queries):

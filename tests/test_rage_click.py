@@ -1,13 +1,8 @@
-from collections.abc import Iterator
-from itertools import product
-
 import pytest
 
 from pipeline.signal_engine import fired
 from pipeline.signals.rage_click import RAGE_CLICK, RageClick, hits, placed
-from tests import mouse
-from tests.signal_frames import in_order, rows_of, window_of
-from tests.signal_loops.clicks import rage_clicks
+from tests.signal_frames import rows_of, window_of
 
 
 def places(events, rule):
@@ -125,38 +120,6 @@ def test_the_evidence_says_how_many_where_and_how_fast():
     assert [(row["element"], row["page"], row["value"], row["detail"]) for row in found] == [
         ("buy", "/cart", 250.0, "3 hits in 250 ms on buy")
     ]
-
-
-def grid() -> Iterator[RageClick]:
-    """Rules from every corner; where there is no radius, nothing says how it is measured."""
-    radii = [(None, "euclidean", "previous", True)]
-    radii += product((8, 40), ("manhattan", "euclidean"), ("previous", "first"), (True, False))
-    for clicks, (gap_ms, span_ms), radius in product((2, 3, 5), ((None, 600), (200, None), (450, None), (300, 1_100)), radii):
-        radius_px, distance, measured_from, same_element = radius
-        yield RageClick(
-            clicks, span_ms, gap_ms, radius_px, distance=distance, measured_from=measured_from, same_element=same_element
-        )
-
-
-def test_on_a_hand_s_clicks_every_rule_counts_what_a_plain_loop_counts():
-    people = [
-        {**click, "visitor_id": f"v{visitor}", "event_id": f"v{visitor}-{nth}"}
-        for visitor in range(6)
-        for nth, click in enumerate(mouse.clicks(seed=visitor, n=150))
-    ]
-    events = in_order(rows_of(people))
-    window = window_of(events)
-    each = {who: [event for event in events if event["visitor_id"] == who] for who in {event["visitor_id"] for event in events}}
-    counts = []
-    for rule in grid():
-        found = sorted(fired(window, [RAGE_CLICK.with_rule(**vars(rule))])["event_id"])
-        expected = sorted(told.event["event_id"] for theirs in each.values() for told in rage_clicks(theirs, rule))
-        assert found == expected, rule
-        counts.append(len(found))
-
-    assert len(counts) == 3 * 4 * 17
-    assert min(counts) > 0
-    assert len(set(counts)) > 40, "the rules differ on these clicks"
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,7 @@ def test_orders_and_deliveries_are_one_story_whichever_file_they_lie_in(store, t
 def test_nothing_to_read_is_nothing_to_write(store, tmp_path):
     done = replayed(store, tmp_path, [])
 
+    assert done.rowless == {"clickstream.ndjson"}
     assert sum(done.fates.values()) == 0
     assert set(done.tables.values()) == {0}
 
@@ -296,6 +297,29 @@ def test_a_look_says_what_would_be_read_and_writes_nothing(tmp_path):
     assert [row["event_id"] for row in said["first"]["clickstream"]] == ["v1-0", "v2-1"]
     assert (said["from"], said["to"]) == (START, START + timedelta(minutes=9))
     assert sorted(letter["offset"] for letter in said["wrong"]) == [5, 5]
+    assert (said["rows"], said["empty"]) == ({"clickstream.ndjson": 5}, {})
+
+
+def test_a_look_shows_some_rows_of_each_reason_and_counts_all(tmp_path):
+    """However many there are of one, the other is seen."""
+    many = [event(6, "no_such_type", f"v{n}") for n in range(9)]
+    with engine_and_plans(tmp_path, [*many, {**event(7, "click"), "site": ""}]) as (engine, found):
+        look = looked_at(found, engine, Bounds(), first=2)
+
+    place = "clickstream.ndjson"
+    assert look.places == {(place, "unknown_type"): 9, (place, "missing_field"): 1}
+    assert look.wrong["reason"].to_list() == ["unknown_type", "unknown_type", "missing_field"]
+
+
+def test_a_look_names_what_gives_no_row_and_fields_that_are_null_in_all(tmp_path):
+    query = "SELECT 'order' AS family, 's' AS site, now() AS event_at, 'order_placed' AS event_type, 'o' AS order_id, {} AS carrier FROM numbers(2)"
+    for name, rest in {"never": "'x'", "empty": "''", "half": "if(number = 0, 'x', '')"}.items():
+        (tmp_path / f"{name}.sql").write_text(query.format(rest) + (" WHERE 0" if name == "never" else ""))
+    with MappingEngine(tmp_path) as engine:
+        look = looked_at(plans(read_mappings(tmp_path), engine), engine, Bounds(), first=2)
+
+    assert look.summary()["rows"] == {"empty.sql": 2, "half.sql": 2, "never.sql": 0}
+    assert look.summary()["empty"] == {"empty.sql": ["carrier"]}
 
 
 @pytest.mark.skipif("REES46_CSV" not in os.environ, reason="REES46_CSV names no extract of the public data set")

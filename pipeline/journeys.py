@@ -1,0 +1,198 @@
+"""The fold by person: whose every record is, and all that follows from what lies together then.
+
+Every record comes to its own lasting key, and only who holds that says whose it is (homes.py): it is told where it is at home, and sent on from everywhere else.
+So this fold writes to the topic that it reads.
+
+Frames:  passed.heard("ticket", LINK, TYPES, *FACTS) -> frames.CONTACTS, ANSWERS, SIGNALS, OUTCOMES, CUSTOMERS, IDENTITIES, EVENTS; what is sent on
+Time:    the watermark that stands beside each row; a person of whom nothing comes is told when the watermark passes its `next_ms`
+Cases:   a login, an order, a ticket that tells who somebody was -> what lies under the weaker key goes there, whatever was decided of it
+         a fact is said again -> the higher version counts | taken back -> so is what was said of it
+Rejects: tickets too late to be applied
+Raises:  nothing on data; AssertionError if a frame breaks its schema
+Source:  DESIGN 1 rule 4; DECISIONS.md: one writer a row id
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline import frames, journeys_views, people_changes
+from pipeline.awaited_types import belated, noticed, told
+from pipeline.commerce import judged
+from pipeline.fold import Step
+from pipeline.forwarding import forwarded, ids_of
+from pipeline.hashing import Hashes
+from pipeline.homes import LYING, homes
+from pipeline.journeys_rules import JourneysRules
+from pipeline.journeys_views import TOLD, Tell
+from pipeline.passed import Passed
+from pipeline.people_at_home import at_home, log_of, told_of
+from pipeline.people_sweep import needed, swept
+from pipeline.person_keys import keys_of
+from pipeline.person_links import identities, learned
+from pipeline.person_records import Arrived, Merged, arrived, merged
+from pipeline.person_state import KINDS, RECORDS, PersonState
+from pipeline.ticket_events import event_rows
+from pipeline.watermark import of_partitions
+
+TICKETS = "ticket"
+
+
+@dataclass(frozen=True)
+class JourneysFold:
+    """What is about people in, what became of them out."""
+
+    rules: JourneysRules = field(default_factory=JourneysRules)
+    tell: Tell = journeys_views.told
+    name: ClassVar[str] = "journeys"
+    family: ClassVar[str] = "people"
+    tables: ClassVar[tuple[str, ...]] = (*TOLD, "identities", "events")
+
+    def empty(self) -> PersonState:
+        """Remember nothing."""
+        return PersonState()
+
+    def step(self, state: PersonState, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[PersonState]:
+        """Fold one batch, which may be empty: time alone goes on then."""
+        rules = self.rules
+        is_ticket = pl.col("family") == TICKETS
+        counted = batch.filter(is_ticket, ~pl.col("is_forwarded"))
+        found, after = judged(counted, watermarks, state.ids, rules.allowed_lateness, rules.dedup_horizon)
+        applied = counted[found.chosen]
+        came = arrived(batch, pl.concat([applied, batch.filter(is_ticket, pl.col("is_forwarded"))]))
+        seen, new = noticed(state.seen, told(batch))
+        late = belated(new, seen, watermarks, after, rules.seen_within.days)
+        due = state.holders.keys_where(lambda holders: _is_due(holders, after) | np.isin(holders["partition"].to_numpy(), late))
+        touched = np.unique(np.concatenate([came.holders["holder"].to_numpy(), *due]))
+        kept = replace(state, seen=seen, ids=found.ids)
+        tables: dict[str, pl.DataFrame] = {}
+        passed: tuple[Passed, ...] = ()
+        if len(touched):
+            kept, tables, passed = self._told(state, kept, came, touched, after)
+        if rules.store_events and applied.height:
+            tables["events"] = frames.EVENTS.conform(event_rows(applied))
+        return Step(swept(kept, after, rules), tables, found.rejects, found.fates, after, passed)
+
+    def told_again(self, state: PersonState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of frames.TABLES -> the same."""
+        keys = keys_of(partition, said)
+        holders, _ = state.holders.take(keys)
+        holders = holders.sort("holder")
+        here = at_home({kind: state.records(kind).take(keys)[0] for kind in KINDS})
+        now = self._tables(holders, here, holders["told_ms"].to_numpy(), state.seen.frame())[0]
+        now["identities"] = identities(holders, state.links.take(keys)[0])
+        again = {}
+        for name in {*now} & {*said}:
+            rows = frames.TABLES[name].conform(now[name].drop("person", strict=False))
+            again[name] = rows.join(said[name], on=frames.TABLES[name].key, how="semi", nulls_equal=True)
+        return again
+
+    def _told(
+        self, was: PersonState, kept: PersonState, came: Arrived, touched: Hashes, watermarks: pl.DataFrame
+    ) -> tuple[PersonState, dict[str, pl.DataFrame], tuple[Passed, ...]]:
+        """These holders after what has come, what to say of them, and what to send on."""
+        known, left_holders = kept.holders.take(touched)
+        links, left_links = kept.links.take(touched)
+        taken = {kind: kept.records(kind).take(touched) for kind in KINDS}
+        old = {kind: rows for kind, (rows, _) in taken.items()}
+        fresh = came.holders.join(known, on="holder", how="anti") if known.height else came.holders
+        holders = pl.concat([known, fresh]).sort("holder")
+        now_links = learned(links, came.links)
+        after = {kind: merged(kind, old[kind], came.records.get(kind)) for kind in KINDS}
+        placed = _placed(after, holders, now_links)
+        passed = tuple(
+            each
+            for kind in KINDS
+            if placed[kind].height or after[kind].gone.height
+            for each in forwarded(kind, placed[kind], after[kind].gone, ids_of(kind, old[kind], after[kind].gone))
+        )
+        news = {kind: rows["is_news"] for kind, rows in placed.items()}
+        new = {
+            kind: rows.with_columns(pl.col("home").alias("sent_to"), pl.col("start_ms").alias("sent_ms")).select(
+                RECORDS[kind].names()
+            )
+            for kind, rows in placed.items()
+        }
+
+        then, here = at_home(old), at_home(new)
+        now_ms = of_partitions(watermarks, holders["partition"].to_numpy())
+        before, _ = self._tables(known.sort("holder"), then, known.sort("holder")["told_ms"].to_numpy(), was.seen.frame())
+        tables, next_ms = self._tables(holders, here, now_ms, kept.seen.frame())
+        said = people_changes.changes(before, tables, _left(then, new), at_home(_news(new, news)))
+        told_links = people_changes.changes(
+            {"identities": identities(known, links)}, {"identities": identities(holders, now_links)}, {}, {}
+        ).get("identities")
+        if told_links is not None:
+            said["identities"] = told_links.filter(pl.col("is_deleted") == 0)
+        holders = holders.with_columns(
+            pl.Series("told_ms", now_ms, pl.Int64),
+            pl.Series("next_ms", next_ms, pl.Int64),
+            needed(holders, new, self.rules),
+        )
+        put_back = {kind: left.put(new[kind]) for kind, (_, left) in taken.items()}
+        put_back |= {"holders": left_holders.put(holders), "links": left_links.put(now_links)}
+        state = replace(kept, **put_back)  # type: ignore[arg-type]  # each is KeyedRows
+        return state, {name: rows for name, rows in said.items() if rows.height}, passed
+
+    def _tables(
+        self, holders: pl.DataFrame, here: Mapping[str, pl.DataFrame], now_ms: NDArray[np.int64], seen: pl.DataFrame
+    ) -> tuple[dict[str, pl.DataFrame], NDArray[np.int64]]:
+        """What there is to say of these holders, in order of `holder`; and of each when it changes by itself."""
+        worth = np.flatnonzero(told_of(holders, here))
+        next_ms = np.full(holders.height, np.iinfo(np.int64).max, dtype=np.int64)
+        if not len(worth):
+            return {}, next_ms
+        found = self.tell(log_of(holders[worth], here, now_ms[worth]), seen, self.rules)
+        next_ms[worth] = found.next_ms
+        return dict(found.tables), next_ms
+
+
+def _is_due(holders: pl.DataFrame, watermarks: pl.DataFrame) -> NDArray[np.bool_]:
+    passed: NDArray[np.bool_] = of_partitions(watermarks, holders["partition"].to_numpy()) > holders["next_ms"].to_numpy()
+    return passed
+
+
+_OWN = {"ticket": "event_at", "visit": "started_at", "case": "opened_at", "lapse": "began_at", "signal": "fired_at"}
+"""Kind of record -> when it began."""
+
+
+def _placed(after: Mapping[str, Merged], holders: pl.DataFrame, links: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """All records of these holders with `key`, `home`, `start_ms`."""
+    keys = holders.select("holder", "key")
+    rows = {kind: each.rows.join(keys, on="holder", how="left", maintain_order="left") for kind, each in after.items()}
+    lying = pl.concat([LYING.to_frame(), *(_lying(kind, each) for kind, each in rows.items() if each.height)])
+    found = homes(lying, links)
+    placed, begin = {}, 0
+    for kind, each in rows.items():
+        placed[kind] = each.hstack(found[begin : begin + each.height])
+        begin += each.height
+    return placed
+
+
+def _lying(kind: str, rows: pl.DataFrame) -> pl.DataFrame:
+    nothing = pl.lit(None, pl.String)
+    return rows.select(
+        "holder",
+        pl.lit(kind).alias("kind"),
+        "key",
+        pl.col(_OWN[kind]).to_physical().alias("own_ms"),
+        "given_ms",
+        *((name if name in KINDS[kind] else nothing.alias(name)) for name in ("session_id", "order_id", "customer_id")),
+        (pl.lit(value=False) if kind == TICKETS else pl.col("is_deleted").fill_null(0) == 1).alias("is_deleted"),
+        "sent_to",
+        "sent_ms",
+    ).match_to_schema(LYING)
+
+
+def _left(then: Mapping[str, pl.DataFrame], new: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Records that were at home, and are elsewhere now; what was taken back is not."""
+    stays = {kind: new[kind].filter(pl.col("sent_to").is_null()) for kind in ("ticket", "lapse")}
+    return {kind: then[kind].join(rows, on=["holder", "record"], how="anti") for kind, rows in stays.items()}
+
+
+def _news(new: Mapping[str, pl.DataFrame], is_news: Mapping[str, pl.Series]) -> dict[str, pl.DataFrame]:
+    return {kind: rows.filter(is_news[kind]) for kind, rows in new.items()}

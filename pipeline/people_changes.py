@@ -1,0 +1,68 @@
+"""What a step has to say of people: how they are told after it, where that differs from before.
+
+Frames:  rows of tables, twice -> upserts
+Cases:   a record has left -> its rows are not said any more, and not taken back: they are said by whoever has it now. But what was found in a ticket (lapses,
+         signals) is: whoever has it now may find others. He says his later, for what is taken back is stamped before the ticket is sent on
+         a record came that lies here already -> its rows are said once more: its last teller may have said his later than we said ours
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from pipeline import frames
+from pipeline.changed_rows import changed_rows
+
+_TICKETS, _EVENTS, _LAPSES = ["site", "ticket_id"], ["site", "event_id"], ["site", "expectation", "outcome_id"]
+
+_OF_RECORDS = ("contacts", "answers")
+"""Tables whose rows are found by what they are of, whatever else is known of it."""
+
+
+def changes(
+    was: Mapping[str, pl.DataFrame],
+    now: Mapping[str, pl.DataFrame],
+    left: Mapping[str, pl.DataFrame],
+    came: Mapping[str, pl.DataFrame],
+) -> dict[str, pl.DataFrame]:
+    """The rows to say. `left`, `came`: kind -> records that were at home and are elsewhere now; that came, and are at home."""
+    found = {}
+    lapses = {kind: rows for kind, rows in left.items() if kind == "lapse"}
+    for name in {**was, **now}:
+        table = frames.TABLES[name]
+        told = {
+            which: table.conform(tables[name].drop("person", strict=False))
+            for which, tables in (("was", was), ("now", now))
+            if name in tables
+        }
+        new = told["now"] if "now" in told else told["was"].clear()
+        old = told["was"] if "was" in told else new.clear()
+        said = changed_rows(old, new, table.key)
+        said = said.filter((pl.col("is_deleted") == 0) | ~_is_of(said, name, left if name in _OF_RECORDS else lapses))
+        again = new.filter(_is_of(new, name, came))
+        rows = pl.concat([said, again.join(said, on=table.key, how="anti", nulls_equal=True).select(said.columns)])
+        if rows.height:
+            found[name] = rows
+    return found
+
+
+def _is_of(rows: pl.DataFrame, name: str, records: Mapping[str, pl.DataFrame]) -> pl.Series:
+    """Which rows of a table are about some records."""
+    tickets, lapses = records.get("ticket"), records.get("lapse")
+    is_of = pl.repeat(value=False, n=rows.height, eager=True, dtype=pl.Boolean)
+    if rows.is_empty() or name == "customers":
+        return is_of
+    if tickets is not None and tickets.height:
+        if "ticket_id" in rows.columns:
+            is_of |= _among(rows, _TICKETS, tickets.filter(pl.col("ticket_id").fill_null("") != ""), _TICKETS)
+        if name == "answers":
+            is_of |= _among(rows, ["site", "answer_id"], tickets, _EVENTS)
+    if name == "outcomes" and lapses is not None and lapses.height:
+        is_of |= _among(rows, _LAPSES, lapses, _LAPSES)
+    return is_of
+
+
+def _among(rows: pl.DataFrame, of_rows: list[str], records: pl.DataFrame, of_records: list[str]) -> pl.Series:
+    ids = records.select(of_records).unique().with_columns(pl.lit(value=True).alias("is_of"))
+    found = rows.select(of_rows).join(ids, left_on=of_rows, right_on=of_records, how="left", maintain_order="left")
+    return found["is_of"].fill_null(value=False)
