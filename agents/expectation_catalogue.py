@@ -26,7 +26,7 @@ This page is made from these files: `make docs`.
 - A ticket that the shop itself began, and a survey, begin no wait.
 - **auto**: it lapses only where the shop sent what is awaited in the 30 days before it was due; a shop that never sends confirmations has no lapses of them.
 - A **rhythm** is a customer's own: the wait follows the median gap of what came before, once there was enough of it.
-- The **cause** of a lapse is the signal or the earlier lapse of the same document that came last before it.
+- The **cause** of a lapse is the signal or the earlier lapse about the same visit, order or ticket that weighs most and lies nearest; for a lapse of a customer, of all that happened since the last order.
 """
 
 
