@@ -30,7 +30,7 @@ up: setup  ## run everything on this machine: broker, ClickHouse, worker, simula
 	$(BIN)/ebbtide up
 
 test: setup  ## all tests but chaos and bench
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not chaos and not bench"
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not chaos and not bench"
 
 quick: setup  ## tests that need no broker
 	$(BIN)/python -m pytest -n 2 -m "not chaos and not bench and not broker"

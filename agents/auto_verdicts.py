@@ -19,7 +19,8 @@ class Verdict:
     """What is said of one expectation at one site."""
 
     site: str
-    is_on: bool
+    is_on: bool | None
+    """None: the store has no events of that kind, so nobody can tell."""
     event_type: str | None
     """What is awaited and was seen last; None: nothing ever was."""
     last_seen_at: datetime | None
@@ -30,6 +31,9 @@ class Verdict:
         """It as JSON."""
         return {name: getattr(self, name) for name in ("site", "is_on", "event_type", "last_seen_at", "why")}
 
+
+DOCUMENTS = ("order", "delivery")
+TICKETS = ("ticket",)
 
 Verdicts = dict[str, list[Verdict]]
 """Expectation -> what is said of it, in order of the sites."""
@@ -43,15 +47,18 @@ def verdicts(expectations: Sequence[Expectation], seen: pl.DataFrame, within: ti
 
 
 def _of_sites(expectation: Expectation, seen: pl.DataFrame, until: datetime, within: timedelta) -> Iterator[Verdict]:
-    awaited = seen.filter(pl.col("family") != "clickstream", pl.col("event_type").is_in(expectation.expect))
+    families = TICKETS if expectation.key == "ticket" else DOCUMENTS
+    awaited = seen.filter(pl.col("family").is_in(families), pl.col("event_type").is_in(expectation.expect))
+    is_there = seen["family"].is_in(families).any()
     last = {site: (name, at) for site, name, at in awaited.sort("last_at").select("site", "event_type", "last_at").iter_rows()}
     names = " or ".join(expectation.expect)
     for site in seen["site"].unique().sort().to_list():
         name, at = last.get(site, (None, None))
-        if at is None:
+        if not is_there:
+            yield Verdict(site, None, None, None, f"the store has no events of the families {', '.join(families)}")
+        elif at is None:
             yield Verdict(site, False, None, None, f"{names} was never seen")  # noqa: FBT003 - fields in their order
-            continue
-        is_on = at.date() >= until.date() - within
-        when = f"{name} was seen, last at {plain(at)}"
-        since = "" if is_on else f": more than {within.days} days before the last event of the store, {plain(until)}"
-        yield Verdict(site, is_on, name, at, when + since)
+        else:
+            is_on = at.date() >= until.date() - within
+            since = "" if is_on else f": more than {within.days} days before the last event of the store, {plain(until)}"
+            yield Verdict(site, is_on, name, at, f"{name} was seen, last at {plain(at)}{since}")

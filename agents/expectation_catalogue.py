@@ -26,7 +26,7 @@ This page is made from these files: `make docs`.
 - A ticket that the shop itself began, and a survey, begin no wait.
 - **auto**: it lapses only where the shop sent what is awaited in the 30 days before it was due; a shop that never sends confirmations has no lapses of them.
 - A **rhythm** is a customer's own: the wait follows the median gap of what came before, once there was enough of it.
-- The **cause** of a lapse is the signal or the earlier lapse of the same document that came last before it.
+- The **cause** of a lapse is the signal or the earlier lapse about the same visit, order or ticket that weighs most and lies nearest; for a lapse of a customer, of all that happened since the last order.
 """
 
 
@@ -54,7 +54,7 @@ def _signals() -> Iterator[str]:
     for each in CASE_SIGNALS:
         yield f"| {each.name} | {each.meaning} | {each.weight:g} | {': '.join(JOURNEY_OF[each.name])} | {each.source} |"
     yield "\n## Signals of support\n"
-    yield "What happened with support that should not have, told at the step that the ticket or the survey is about, and to its owner.\n"
+    yield "What happened with support that should not have, told at the step that the ticket or the survey is about, and to its owner. Numbers: settings `[support]`.\n"
     yield "| signal | meaning | weight | value | source |\n|---|---|---|---|---|"
     for signal in TICKET_SIGNALS:
         yield f"| {signal.name} | {signal.meaning} | {signal.weight:g} | {signal.measures} | {signal.source} |"

@@ -103,7 +103,8 @@ def show_long(expectations: Iterable[Expectation]) -> None:
 
 def show_verdicts(verdicts: Mapping[str, Sequence[Verdict]], seen: pl.DataFrame) -> None:
     """Tell people where what is `auto` is on, and why."""
-    rows = sorted((said.site, name, "on" if said.is_on else "off", said.why) for name, of in verdicts.items() for said in of)
+    words = {True: "on", False: "off", None: "unknown"}
+    rows = sorted((said.site, name, words[said.is_on], said.why) for name, of in verdicts.items() for said in of)
     console = terminal.told()
     console.print(
         terminal.table(

@@ -12,6 +12,7 @@ _CONSTANT = re.compile(r"CONSTANT id: \d+, constant_value: '((?:[^'\\]|\\.)*)', 
 _COLUMN = re.compile(r"COLUMN id: \d+, column_name: (.*), result_type: .*, source_id: (\d+)$")
 _ID = re.compile(r"\w+ id: (\d+)")
 _IDENTIFIER = re.compile(r"IDENTIFIER id: \d+, identifier: (\w+)")
+_DELIMITER = re.compile(r"\bformat_csv_delimiter=(.)")
 _ESCAPED = re.compile(r"\\(.)")
 _MEANT = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
@@ -95,15 +96,20 @@ class FileRead:
     format: str | None = None
     structure: str | None = None
     """None: not given, or not constant."""
+    delimiter: str | None = None
+    """What the query sets between the fields of CSV, if it is one for all files."""
 
 
 def files(root: Node) -> list[FileRead]:
     """Every `file(...)`, one for each time it is read."""
     found = []
+    set_to = {told[1] for node in root.walk() if node.text.startswith("SETTINGS ") for told in _DELIMITER.finditer(node.text)}
+    delimiter = set_to.pop() if len(set_to) == 1 else None
     for node in root.walk():
         if node.text.startswith("TABLE_FUNCTION") and node.text.endswith("table_function_name: file"):
             arguments = node.child("ARGUMENTS")
             given = [each.word for each in arguments.below[0].below] if arguments else []
             if given and given[0] is not None:
-                found.append(FileRead(given[0], *given[1:3]))
+                kind, structure = (*given[1:3], None, None)[:2]
+                found.append(FileRead(given[0], kind, structure, delimiter))
     return found

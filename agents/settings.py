@@ -19,6 +19,7 @@ from agents.journey_settings import JourneySettings
 from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
+from agents.support_settings import SupportSettings
 from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
 from pipeline.checks import Bounds
@@ -238,6 +239,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     rollups: RollupSettings = RollupSettings()
     fulfilment: FulfilmentSettings = FulfilmentSettings()
+    support: SupportSettings = SupportSettings()
     store: StoreSettings = StoreSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -327,6 +329,8 @@ class Settings(BaseSettings):
             journeys=self.case_journeys(),
             web_journeys=JourneyMap(tuple(journey.journey() for journey in self.journeys)),
             expectations=tuple(each for each in self.all_expectations() if each.key not in CASE_KEYS),
+            ticket_signals=self.support.signals(),
+            sentiment=self.support.sentiment(),
         )
 
     def all_expectations(self) -> tuple[Expectation, ...]:

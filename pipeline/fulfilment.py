@@ -56,12 +56,12 @@ class FulfilmentFold:
         seen, new = noticed(state.seen, events)
         links = linked(events, state.links)
         late = belated(new, seen, watermarks, after, rules.seen_within.days)
-        anew = np.concatenate([late, _told_otherwise(state, after, rules)])
+        held = after["partition"].to_list()
+        anew = np.concatenate([late, state.rules.others(held, rules.fingerprint)])
         due = state.cases.keys_where(lambda cases: _is_due(cases, after) | np.isin(cases["partition"].to_numpy(), anew))
         touched = np.unique(np.concatenate([links.cases, *due]))
         tables: dict[str, pl.DataFrame] = {}
-        told_by = {**state.told_by, **dict.fromkeys(after["partition"].to_list(), rules.fingerprint)}
-        kept = replace(state, seen=seen, links=links.links, ids=found.ids, told_by=told_by)
+        kept = replace(state, seen=seen, links=links.links, ids=found.ids, rules=state.rules.told(held, rules.fingerprint))
         if len(touched):
             before, left = _taken(state, touched)
             log = _with_events(before, links, after)
@@ -94,12 +94,6 @@ class FulfilmentFold:
 def _is_due(cases: pl.DataFrame, watermarks: pl.DataFrame) -> NDArray[np.bool_]:
     passed: NDArray[np.bool_] = of_partitions(watermarks, cases["partition"].to_numpy()) > cases["next_ms"].to_numpy()
     return passed
-
-
-def _told_otherwise(state: FulfilmentState, watermarks: pl.DataFrame, rules: FulfilmentRules) -> NDArray[np.int32]:
-    """Partitions whose cases were told by other rules: when each changes next must be told anew."""
-    others = [each for each in watermarks["partition"].to_list() if state.told_by.get(each) != rules.fingerprint]
-    return np.array(others, dtype=np.int32)
 
 
 def _taken(state: FulfilmentState, keys: Hashes) -> tuple[CaseLog, FulfilmentState]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from hashlib import blake2b
 from typing import Literal
 
 from pipeline.calendars import Calendars
@@ -11,6 +10,7 @@ from pipeline.case_map import CaseMap
 from pipeline.case_signals import CaseRule
 from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.expectations import EXPECTATIONS
+from pipeline.rule_marks import fingerprint
 
 DAY = timedelta(days=1)
 
@@ -61,5 +61,4 @@ class FulfilmentRules:
     @cached_property
     def fingerprint(self) -> str:
         """Another one for rules by which cases would be told otherwise."""
-        told_by = (self.link_horizon, self.seen_within, self.promise_by, self.journeys, self.expectations, self.signals)
-        return blake2b(f"{told_by!r} {self.calendars.spelt()}".encode(), digest_size=8).hexdigest()
+        return fingerprint(self)

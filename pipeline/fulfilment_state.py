@@ -16,8 +16,8 @@ from pipeline.event_ids import EventIds
 from pipeline.keyed_rows import KeyedRows
 from pipeline.parcel_links import LINKS
 from pipeline.pieces import Piece, below, within
+from pipeline.rule_marks import RuleMarks
 
-RULES = "rules"
 KEYED = ("events", "cases", "links", "seen")
 
 
@@ -32,8 +32,7 @@ class FulfilmentState:
     ids: EventIds = field(default_factory=EventIds)
     swept_ms: int = 0
     """Highest watermark at the last sweep."""
-    told_by: Mapping[int, str] = field(default_factory=dict)
-    """Partition -> FulfilmentRules.fingerprint of the rules by which its cases were told."""
+    rules: RuleMarks = field(default_factory=RuleMarks)
 
     @property
     def n_open(self) -> int:
@@ -48,21 +47,16 @@ class FulfilmentState:
 
     def pieces(self, partition: int) -> Iterator[Piece]:
         """All that is remembered of one partition."""
-        for name in (*KEYED, "ids"):
+        for name in (*KEYED, "ids", "rules"):
             yield from below(name, getattr(self, name).pieces(partition))
-        if partition in self.told_by:
-            told_by = self.told_by[partition]
-            yield Piece(f"{RULES}.{told_by}", lambda: pl.DataFrame({"told_by": [told_by]}))
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
         """This state with one more partition, from its pieces."""
         fresh = self.without(partition)
-        kept = {name: getattr(fresh, name).restored(within(name, frames)) for name in (*KEYED, "ids")}
-        told_by = next(iter(within(RULES, frames)), "")  # none: it was kept by a version that did not say
-        return replace(fresh, **kept, told_by={**fresh.told_by, partition: told_by})
+        kept = {name: getattr(fresh, name).restored(within(name, frames)) for name in (*KEYED, "ids", "rules")}
+        return replace(fresh, **kept)
 
     def without(self, partition: int) -> Self:
         """This state after one partition was forgotten."""
         kept = {name: getattr(self, name).kept(lambda rows: (rows["partition"] != partition).to_numpy()) for name in KEYED}
-        told_by = {each: rules for each, rules in self.told_by.items() if each != partition}
-        return replace(self, **kept, ids=self.ids.without(partition), told_by=told_by)
+        return replace(self, **kept, ids=self.ids.without(partition), rules=self.rules.without(partition))

@@ -66,9 +66,11 @@ class JourneysFold:
         came = arrived(batch, pl.concat([applied, batch.filter(is_ticket, pl.col("is_forwarded"))]))
         seen, new = noticed(state.seen, told(batch))
         late = belated(new, seen, watermarks, after, rules.seen_within.days)
-        due = state.holders.keys_where(lambda holders: _is_due(holders, after) | np.isin(holders["partition"].to_numpy(), late))
+        held = after["partition"].to_list()
+        anew = np.concatenate([late, state.rules.others(held, rules.fingerprint)])
+        due = state.holders.keys_where(lambda holders: _is_due(holders, after) | np.isin(holders["partition"].to_numpy(), anew))
         touched = np.unique(np.concatenate([came.holders["holder"].to_numpy(), *due]))
-        kept = replace(state, seen=seen, ids=found.ids)
+        kept = replace(state, seen=seen, ids=found.ids, rules=state.rules.told(held, rules.fingerprint))
         tables: dict[str, pl.DataFrame] = {}
         passed: tuple[Passed, ...] = ()
         if len(touched):

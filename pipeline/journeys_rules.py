@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from pipeline.attribution import Attribution
 from pipeline.calendars import Calendars
@@ -9,6 +10,7 @@ from pipeline.case_map import CaseMap
 from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.expectations import OF_PERSONS, OF_TICKETS
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
+from pipeline.rule_marks import fingerprint
 from pipeline.sentiment import SentimentRule
 from pipeline.ticket_signals import TicketRule
 
@@ -42,7 +44,6 @@ class JourneysRules:
     """What explains a lapse."""
     at_risk_after: float = 0.75
     """A customer is at risk when so much of the usual wait for an order is over; half of it is the median gap, which every second order exceeds."""
-
     ticket_signals: TicketRule = field(default_factory=TicketRule)
     sentiment: SentimentRule = field(default_factory=SentimentRule)
     store_events: bool = False
@@ -57,6 +58,11 @@ class JourneysRules:
         if len(set(names)) < len(names):
             message = f"expectations: every name once, not {names}"
             raise ValueError(message)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Another one for rules by which people would be told otherwise."""
+        return fingerprint(self)
 
     @property
     def of_tickets(self) -> tuple[Expectation, ...]:

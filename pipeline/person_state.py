@@ -19,6 +19,7 @@ from pipeline.groups import NEVER
 from pipeline.keyed_rows import KeyedRows
 from pipeline.person_log import FACT_IDS, FACTS
 from pipeline.pieces import Piece, below, within
+from pipeline.rule_marks import RuleMarks
 
 PLACED = schema(
     {
@@ -80,6 +81,7 @@ class PersonState:
     links: KeyedRows = field(default_factory=lambda: KeyedRows(HELD_LINKS, "holder"))
     seen: KeyedRows = field(default_factory=lambda: KeyedRows(SEEN, "seen_key"))
     ids: EventIds = field(default_factory=EventIds)
+    rules: RuleMarks = field(default_factory=RuleMarks)
     swept_ms: int = 0
     """Highest watermark at the last sweep."""
 
@@ -101,15 +103,15 @@ class PersonState:
 
     def pieces(self, partition: int) -> Iterator[Piece]:
         """All that is remembered of one partition."""
-        for name in (*_KEYED, "ids"):
+        for name in (*_KEYED, "ids", "rules"):
             yield from below(name, getattr(self, name).pieces(partition))
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
         """This state with one more partition, from its pieces."""
         fresh = self.without(partition)
-        return replace(fresh, **{name: getattr(fresh, name).restored(within(name, frames)) for name in (*_KEYED, "ids")})
+        return replace(fresh, **{name: getattr(fresh, name).restored(within(name, frames)) for name in (*_KEYED, "ids", "rules")})
 
     def without(self, partition: int) -> Self:
         """This state after one partition was forgotten."""
         kept = {name: getattr(self, name).kept(lambda rows: (rows["partition"] != partition).to_numpy()) for name in _KEYED}
-        return replace(self, **kept, ids=self.ids.without(partition))
+        return replace(self, **kept, ids=self.ids.without(partition), rules=self.rules.without(partition))

@@ -18,7 +18,7 @@ LANGUAGES = ("en",)
 
 _MOST_CHARACTERS = 2_000
 """Of a text; who is angry says so before. It also bounds what is remembered."""
-_REMEMBERED = 8_192
+_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True)

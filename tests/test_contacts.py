@@ -136,6 +136,13 @@ def test_a_ticket_and_an_answer_belong_to_a_step_that_somebody_owns(said, cases,
     assert tuple(of_answer[name] for name in ("journey", "step", "owner")) == expected
 
 
+def test_an_order_of_somebody_else_with_the_same_number_tells_nothing():
+    """Of another shop."""
+    cases = [case(person=1, delivered_at=clock("09:00")), case(case_type="rfq")]
+
+    assert contact(opened(at="10:00", order_id="o1"), cases=cases)["journey"] == "rfq"
+
+
 def test_a_ticket_without_an_order_is_as_far_as_it_got():
     talk = opened(at="10:00"), ticket("agent_reply", at="11:00"), ticket("solved", at="12:00")
 
@@ -242,6 +249,7 @@ def test_what_the_shop_began_is_a_moment_when_the_customer_answers():
 
     assert moments(*outbound) == []
     assert moments(*outbound, ticket("customer_message", at="12:00")) == [(0, clock("12:00"), "t1", None, None)]
+    assert moments(*outbound, ticket("customer_message", at="12:00", is_outbound=True)) == []
     assert moments(opened(at="10:00", is_outbound=True)) == []
 
 

@@ -22,10 +22,13 @@ from pipeline.expectations import EXPECTATIONS
 from pipeline.frames import EVENTS
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
+from pipeline.journeys import JourneysFold
 from pipeline.journeys_rules import JourneysRules
+from pipeline.passed import TYPES
 from sinks.reader import Reader
 from sinks.types_seen import types_seen
 from tests.builders import clock, frame, happened, watermarks
+from tests.people_line import PeopleLine
 from tests.views import now, told
 
 OWN = {
@@ -314,6 +317,17 @@ def test_working_hours_of_the_site_count_for_it(read):
     assert due == [clock("+1d 13:00")]
 
 
+def test_rules_have_one_fingerprint_as_long_as_they_say_the_same(read):
+    calendar = toml("calendars", site="shop", holidays=["2026-12-25", "2026-12-26"])
+    settings = [read(calendar), read(calendar), read(calendar, own()), read(toml("calendars", site="shop"))]
+    prints = [(each.fulfilment_rules().fingerprint, each.journeys_rules().fingerprint) for each in settings]
+
+    assert prints[0] == prints[1]
+    assert len({order for order, _ in prints}) == 3
+    assert len({person for _, person in prints}) == 2
+    assert "0x" not in repr((read().fulfilment_rules(), read().journeys_rules())), "an address would be another in every process"
+
+
 def test_a_wait_that_began_before_its_expectation_was_set_lapses_all_the_same(read):
     """State outlives the settings; nothing about the order happens any more."""
     before, after = (FulfilmentFold(read(*text).fulfilment_rules()) for text in ((), (own(),)))
@@ -329,6 +343,58 @@ def test_a_wait_that_began_before_its_expectation_was_set_lapses_all_the_same(re
 
     assert [sorted(step.tables) for step in steps] == [[], [], ["outcomes"]]
     assert steps[-1].tables["outcomes"]["expectation"].to_list() == ["invoice_after_shipping"]
+
+
+def tickets(n):
+    """One of each of so many customers, on Monday at nine."""
+    fields = {"family": "ticket", "ticket_id": "", "customer_id": ""}
+    return [
+        happened("ticket_opened", "09:00", {"ticket_id": f"t{at}", "customer_id": f"c{at}", "key": f"customer:c{at}"}, fields)
+        for at in range(n)
+    ]
+
+
+def lapsed(line):
+    return [(row["expectation"], row["customer_id"]) for row in line.shows("outcomes")]
+
+
+def test_people_in_all_partitions_are_judged_alike_by_what_anybody_has_seen(read):
+    """No partition holds a reply; that this shop sends some was told to all."""
+    only = [toml("expectations", name=name, enabled="off") for name in ("first_human_reply_after_ticket", "solution_after_ticket")]
+    rules = read(*only).journeys_rules()
+    replies = {"family": TYPES, "site": "shop", "event_type": "agent_reply", "event_at": clock("08:00")}
+    line, without = PeopleLine(JourneysFold(rules), 3), PeopleLine(JourneysFold(rules), 3)
+    line.take(replies, *tickets(6)).time(clock("+1d 12:00"))
+    without.take(*tickets(6)).time(clock("+1d 12:00"))
+
+    assert len({step["partition"] for step in line.steps[0].tables["contacts"].to_dicts()}) > 1
+    assert lapsed(without) == []
+    assert sorted(lapsed(line)) == [("first_reply_after_ticket", f"c{at}") for at in range(6)]
+    without.take({**replies, "event_at": clock("08:30")})  # heard of late
+    assert sorted(lapsed(without)) == sorted(lapsed(line))
+
+
+def test_what_is_awaited_of_people_may_be_set_while_they_wait(read):
+    off = [toml("expectations", name=each.name, enabled="off") for each in read().journeys_rules().expectations]
+    own = toml(
+        "expectations",
+        name="call_back",
+        key="ticket",
+        after=["ticket_opened"],
+        expect=["human_joined"],
+        within_h=2,
+        journey="support",
+        step="replied",
+        owner="phone",
+        enabled="on",
+    )
+    line = PeopleLine(JourneysFold(read(*off).journeys_rules())).take(*tickets(1)).time(clock("10:00"))
+    line.fold = JourneysFold(read(*off, own).journeys_rules())
+    line.again(0).time(clock("10:30")).time(clock("11:01"))
+
+    assert [(row["expectation"], row["owner"], row["due_at"]) for row in line.shows("outcomes")] == [
+        ("call_back", "phone", clock("11:00"))
+    ]
 
 
 def test_an_expectation_of_the_users_own_lapses_in_a_replay(read, store, tmp_path):
@@ -380,6 +446,7 @@ def test_the_events_of_a_store_tell_where_those_are_on_that_are_auto(read, store
     said = {name: [(each.site, each.is_on) for each in of] for name, of in verdicts(known, seen, timedelta(days=31)).items()}
     assert said["confirmation_after_payment"] == [("outlet", True), ("shop", True)]
     assert said["refund_after_return"] == [("outlet", False), ("shop", False)]
+    assert said["solution_after_ticket"] == [("outlet", None), ("shop", None)], "no ticket was kept at all"
     assert "next_order" not in said, "it is on"
     outlet, shop = verdicts(known, seen, timedelta(days=30))["confirmation_after_payment"]
     assert (shop.is_on, shop.event_type, shop.last_seen_at) == (False, "order_shipped", clock("11:00"))

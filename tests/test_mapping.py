@@ -372,13 +372,31 @@ def test_a_column_that_no_file_has_is_an_error(refusal, folder):
 
 
 def test_a_column_that_some_of_the_files_lack_is_null_there(read_queries, folder):
-    (folder / "clicks2.csv").write_text("at,who,path\n2026-01-01 10:00:00,v2,/cart\n")
+    """Nor does a ragged first row make it an error."""
+    (folder / "clicks2.csv").write_text("at,who,path\n2026-01-01 10:00:00,v2,/cart,x\n2026-01-01 10:00:00,v2,/cart\n")
 
     events, _ = read_queries(
         clicks=CLICKS.replace("who String'", "who String, path String'").replace("visitor_id", "visitor_id, path AS page")
     )
 
     assert events["clickstream"].select("visitor_id", "page").rows() == [("v1", None), ("v2", "/cart")]
+
+
+@pytest.mark.parametrize("delimiter", [";", "|"])
+def test_fields_may_stand_between_other_signs(read_queries, refusal, folder, delimiter):
+    (folder / "clicks.csv").write_text("at,who\n2026-01-01 09:30:00,v1\n".replace(",", delimiter))
+    query = f"{CLICKS} SETTINGS format_csv_delimiter = '{delimiter}'"
+
+    assert read_queries(clicks=query)[0]["clickstream"]["visitor_id"].to_list() == ["v1"]
+    assert "clicks*.csv has no column whom" in refusal(clicks=query.replace("who", "whom"))
+
+
+@pytest.mark.parametrize("text", ["", "at,who\n"])
+def test_a_file_without_rows_hides_no_missing_column(refusal, planned, folder, text):
+    (folder / "clicks2.csv").write_text(text)
+
+    assert planned(clicks=CLICKS)
+    assert "clicks*.csv has no column whom" in refusal(clicks=CLICKS.replace("who", "whom"))
 
 
 def test_of_two_events_with_one_id_the_one_read_first_comes_first(read_queries, folder):

@@ -42,6 +42,14 @@ STORIES = {
             ("by somebody else", [opened(at="10:00", order_id="o1"), opened(at="12:00", ticket_id="t2", order_id="o1", person=1)]),
             ("in the same ticket", [opened(at="10:00", order_id="o1"), ticket("customer_message", at="12:00", order_id="o1")]),
             ("by the shop", [opened(at="10:00", order_id="o1"), opened(at="12:00", ticket_id="t2", order_id="o1", is_outbound=True)]),
+            (
+                "in answer to the shop",
+                [
+                    opened(at="10:00", order_id="o1"),
+                    opened(at="12:00", ticket_id="t2", order_id="o1", is_outbound=True),
+                    ticket("customer_message", at="13:00", ticket_id="t2"),
+                ],
+            ),
             ("after the shop", [opened(at="10:00", order_id="o1", is_outbound=True), opened(at="12:00", ticket_id="t2", order_id="o1")]),
         ],
     ),
@@ -136,6 +144,7 @@ def test_angry_words_are_told_once_a_ticket_and_once_an_answer():
     talk = [ticket("customer_message", at=f"1{n}:00", text=ANGRY, language="en") for n in range(3)]
     answers = [ticket("csat_answered", at=f"2{n}:00", score=5, text=ANGRY, language="en") for n in range(2)]
 
+    assert fires(*answers[:1]) == [("negative_words", "Mon 20:00")]
     assert fires(*talk, *answers) == [("negative_words", f"Mon {at}:00") for at in (10, 20, 21)]
 
 
@@ -195,7 +204,8 @@ def test_a_row_says_whose_where_and_what_it_is_about():
 
 
 def test_one_of_an_answer_stands_where_the_answer_does():
-    out = told(survey("nps", 2, journey="shop", step="payment", order_id="o1"), opened(at="09:00"))
+    other = ticket("nps_answered", at="11:00", ticket_id=None, score=9, order_id="o2")
+    out = told(opened(at="09:00"), survey("nps", 2, journey="shop", step="payment", order_id="o1"), other)
     row = out.tables["signals"].row(0, named=True)
 
     assert (row["journey"], row["step"], row["owner"], row["order_id"], row["ticket_id"]) == (

@@ -20,7 +20,7 @@ from agents.settings import KafkaSettings, Settings
 from tests.counting import counting_stage
 from tests.running_clicks import PARTITIONS, QUICK, Clicks, MemoryWriter
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.broker
 
 
 def settings_of(broker, clicks):

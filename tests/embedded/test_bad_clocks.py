@@ -12,7 +12,7 @@ from agents.worker import assemble
 from pipeline.frames import FATE_NAMES
 from tests import wire
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.broker
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 HONEST, STRANGERS = 300, 20

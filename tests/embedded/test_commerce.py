@@ -21,7 +21,7 @@ from schemas.contracts import local_registry
 from tests.builders import watermarks
 from tests.views import now
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.broker
 
 PARTITIONS = 2
 END = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)

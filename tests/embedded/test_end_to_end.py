@@ -20,7 +20,7 @@ from tests import oracle
 from tests.builders import frame, view
 from tests.views import counted, differences
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.broker
 
 PARTITIONS = 4
 N_EVENTS = 4_000

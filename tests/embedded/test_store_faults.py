@@ -27,7 +27,7 @@ from tests.stores import Store
 from tests.views import counted as counted_views
 from tests.views import differences
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.broker
 
 EMBEDDED_ONLY = pytest.mark.parametrize("broker", [EMBEDDED], indirect=True)
 """What is between the rows topic and ClickHouse does not depend on the broker."""

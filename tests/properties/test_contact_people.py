@@ -20,7 +20,7 @@ from tests.contact_log import case, log, ticket
 
 N = 8
 RULES = JourneysRules(expectations=tuple(replace(each, enabled="on") for each in JourneysRules().of_tickets))
-TEXTS = (None, "", "This is terrible, I am angry.", "Thank you, great!", "Wo bleibt das Paket?")
+TEXTS = (None, "", "This is terrible, I am angry.", "Thank you, great!", "Wo bleibt meine Bestellung?")
 HOURS = (0, 1, 2, 7, 8, 9, 16, 24, 40, 72, 168)
 
 
