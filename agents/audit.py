@@ -15,6 +15,7 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 
 from agents.books import Books, n_read
+from agents.intake_stages import FAMILIES
 from agents.key_check import QUIET
 from agents.log_reader import LogReader
 from agents.manifests import Manifest
@@ -22,7 +23,6 @@ from agents.newest_checkpoints import InFolder, OnTopics
 from agents.settings import Settings
 from agents.topics import look_at
 from agents.up_folder import STATE
-from pipeline.commerce import FAMILIES
 from pipeline.frames import FATE_NAMES, PASSED
 from pipeline.intake import IntakeFold
 from pipeline.sessions import SessionsFold

@@ -20,6 +20,7 @@ from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
 from agents.cli_schemas import schemas
 from agents.cli_signals import signals
+from agents.cli_why import why
 from agents.settings_sources import load
 from agents.takeover import InputsFrom
 
@@ -57,6 +58,7 @@ main = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+main.command()(why)
 main.add_typer(letters)
 main.add_typer(schemas)
 main.add_typer(signals)
@@ -220,40 +222,6 @@ def sql(
     else:
         terminal.print_frame(found)
         terminal.warning(f"{found.height:,} row{'s' if found.height != 1 else ''}")
-
-
-@main.command()
-def why(
-    *,
-    session: Annotated[str, typer.Option("--session", metavar="ID", help="As in the table `sessions`.")],
-    visitor: Annotated[
-        str | None, typer.Option("--visitor", metavar="ID", help="Where several visitors have a session of that id.")
-    ] = None,
-    site: Annotated[str | None, typer.Option("--site", metavar="NAME", help="Where several sites have.")] = None,
-    clickhouse: Dsn = None,
-    as_json: Json = False,
-    settings: SettingsFile = None,
-) -> None:
-    """Tell the story of one session: what happened, the friction it met, how far it got, how it ended, and why it has its score."""
-    from agents import why_command
-    from pipeline.story import Story
-    from sinks.reader import Reader
-
-    told = load(settings)
-    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
-        found = why_command.found(reader, session, visitor, site)
-    if isinstance(found, Story):
-        if as_json:
-            terminal.say_json(found.as_json())
-        else:
-            why_command.show(found)
-        return
-    if as_json:
-        terminal.say_json({"sessions": found})
-    else:
-        why_command.show_choice(found)
-    terminal.error(f"{len(found)} sessions have this id: name one with --visitor or --site")
-    raise typer.Exit(1)
 
 
 @main.command()

@@ -1,10 +1,11 @@
-"""The stages by which orders and deliveries become cases: intake of both, and the fold by order behind it.
+"""The stages behind which everything about a person comes together: intake of orders, deliveries and tickets, the fold by order and the one by person.
 
-Their topic has one partition. A delivery that knows only its parcel lies under the parcel's key, its order under another; in one partition they meet,
-and until somebody sends on what lies under a parcel's key they would not meet otherwise (DECISIONS.md).
+The topic by order has one partition. A delivery that knows only its parcel lies under the parcel's key, its order under another; in one partition they meet,
+and until somebody sends on what lies under a parcel's key they would not meet otherwise (DECISIONS.md). That by person has as many as any.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from agents import topics
@@ -16,18 +17,47 @@ from agents.stages import Decode, Stage, Watch
 from pipeline.commerce import FAMILIES
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
-from pipeline.passed import COMMERCE, LINK
+from pipeline.journeys import JourneysFold
+from pipeline.journeys_rules import JourneysRules
+from pipeline.passed import COMMERCE, LINK, PEOPLE, TYPES
+from pipeline.person_log import FACTS
 
 NO_REPLAY = Again((), "No command folds a batch of this stage again yet; `ebbtide replay` folds files of the same events.")
 
 
 def commerce_stages(
-    kafka: KafkaSettings, rules: FulfilmentRules, decode_of: Callable[[str], Decode], watch_of: Callable[[str], Watch]
+    kafka: KafkaSettings,
+    visits: Stage[Any],
+    rules: tuple[FulfilmentRules, JourneysRules],
+    decode_of: Callable[[str], Decode],
+    watch_of: Callable[[str], Watch],
 ) -> list[Stage[Any]]:
-    """All of them. `decode_of` is asked with the family, `watch_of` with the topic."""
-    intake = intake_stages(
-        kafka.prefix, kafka.topics, decode_of, watch_of=watch_of, read_by={COMMERCE}, allowed_lateness=rules.allowed_lateness
+    """All of them, that of visits first. `rules`: of the fold by order, of the one by person; `decode_of` is asked with the family, `watch_of` with the topic."""
+    by_order, by_person = rules
+    intake = intake_stages(kafka.prefix, kafka.topics, decode_of, watch_of=watch_of, allowed_lateness=by_order.allowed_lateness)
+    commerce, people = (topics.passed(kafka.prefix, to) for to in (COMMERCE, PEOPLE))
+    visits = replace(visits, outputs={PEOPLE: people})
+    cases, persons = FulfilmentFold(by_order), JourneysFold(by_person)
+    orders = Stage(
+        cases.name,
+        commerce,
+        cases,
+        batch_decoder(*FAMILIES, LINK),
+        again=NO_REPLAY,
+        outputs={PEOPLE: people},
+        upstream=upstream(intake, COMMERCE),
     )
-    fold, topic = FulfilmentFold(rules), topics.passed(kafka.prefix, COMMERCE)
-    decode = batch_decoder(*FAMILIES, LINK)
-    return [*intake, Stage(fold.name, topic, fold, decode, again=NO_REPLAY, upstream=upstream(intake, COMMERCE))]
+    return [
+        visits,
+        *intake,
+        orders,
+        Stage(
+            persons.name,
+            people,
+            persons,
+            batch_decoder("ticket", LINK, TYPES, *FACTS),
+            again=NO_REPLAY,
+            outputs={PEOPLE: people},  # what it sends on
+            upstream=upstream([visits, *intake, orders], PEOPLE),
+        ),
+    ]

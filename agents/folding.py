@@ -29,14 +29,16 @@ from agents.manifests import Standing
 from agents.original_records import with_original_bytes
 from agents.passing import Passing
 from agents.quiet_time import QuietTime
-from agents.runs import Run
+from agents.runs import Run, sizes
 from agents.settling import Said, taken_back
 from agents.stages import Stage
 from agents.versions import VersionClock
 from pipeline.about import About, Source
 from pipeline.decode import Decoded, Records
+from pipeline.facts import SAID
 from pipeline.fold import Step
-from pipeline.frames import DEAD_LETTERS, HEARD, TABLES
+from pipeline.frames import DEAD_LETTERS, HEARD
+from pipeline.passed import Passed
 from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
 
@@ -77,6 +79,7 @@ class Folding:
         self._reader, self._quiet, self._hearing = outputs.reader, quiet, hearing
         self._state = stage.fold.empty()
         self._passing = Passing(producer, {to: (topic, outputs.passing[topic]) for to, topic in stage.outputs.items()})
+        self._tells_time = self._passing.says and stage.topic not in stage.outputs.values()
         self._held: dict[int, Held] = {}
         self._dirty: set[int] = set()
         self._fresh: set[int] = set()  # those of which more has come than time
@@ -215,6 +218,8 @@ class Folding:
         gone = taken_back(said, now)
         for tables in (now, gone):
             self._emit({table: {partition: rows} for table, rows in tables.items() if len(rows)})
+        if self._passing.says:
+            self._pass_on(self._stage.fold.passed_again(self._state, partition, said, gone))
         again, back = (sum(map(len, tables.values())) for tables in (now, gone))
         fields = logs.about(stage=self._stage.name, topic=self._stage.topic, partition=partition)
         where = f"{self._stage.topic}-{partition}"
@@ -269,7 +274,7 @@ class Folding:
             self._dirty.add(run.tp.partition)
             if self._hearing is None:
                 self._fresh.add(run.tp.partition)
-        read = _sizes(runs)
+        read = sizes(runs)
         if self._hearing is None or decoded is None:
             done = self._fold(self._nothing if decoded is None else decoded.events, watermarks)
             rejected = [] if decoded is None else decoded.rejects.group_by("partition").len().rows()
@@ -304,16 +309,20 @@ class Folding:
         done = self._stage.fold.step(self._state, events, watermarks)
         self._state = done.state
         self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
-        self._passing.rows(
-            done.passed, lambda partition, table: self._about(partition, table=table, version=self._stamp(partition))
-        )
+        self._pass_on(done.passed)
         for partition, watermark_ms in zip(done.watermarks["partition"], in_ms(done.watermarks["watermark"]).tolist(), strict=True):
             self._held[partition].watermark_ms = watermark_ms
         return done
 
+    def _pass_on(self, passed: Iterable[Passed]) -> None:
+        def about(at: int, each: Passed) -> About:
+            return self._about(at, table=each.table, version=self._stamp(at), is_forwarded=each.is_forwarded)
+
+        self._passing.rows(passed, about)
+
     def _tell_time(self, fresh: Collection[int], quiet: Mapping[int, timedelta]) -> None:
-        """Tell those behind us how far time has come; what is caught up and has none is idle."""
-        for partition, held in self._held.items() if self._passing.says else ():
+        """Tell those behind us how far time has come; what is caught up and has none is idle. Who sends on to himself has nobody behind him."""
+        for partition, held in self._held.items() if self._tells_time else ():
             if self._hearing is not None:
                 is_idle = self._hearing.is_idle(partition)
             else:
@@ -355,7 +364,7 @@ class Folding:
 
     def _emit(self, tables: Mapping[str, Mapping[int, pl.DataFrame]]) -> None:
         for table, of_table in tables.items():
-            columns = list(TABLES[table].schema)
+            columns = list(SAID[table].schema)
             for partition, rows in of_table.items():
                 about = self._about(partition, table=table, version=self._stamp(partition))
                 for message in messages(rows.select(columns), about):
@@ -388,13 +397,4 @@ class Folding:
 
 
 def _by_partition(rows: pl.DataFrame) -> dict[int, pl.DataFrame]:
-    parts = rows.partition_by("partition", as_dict=True, maintain_order=True)
-    return {int(partition): part for (partition,), part in parts.items()}
-
-
-def _sizes(runs: Iterable[Run]) -> dict[int, int]:
-    """Partition -> messages of it."""
-    sizes: dict[int, int] = {}
-    for run in runs:
-        sizes[run.tp.partition] = sizes.get(run.tp.partition, 0) + len(run)
-    return sizes
+    return {int(at): part for (at,), part in rows.partition_by("partition", as_dict=True, maintain_order=True).items()}

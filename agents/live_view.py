@@ -14,11 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import polars as pl
 from rich.console import Console, RenderableType
 from rich.live import Live as Screen
 
 from agents.folding import Folding
-from agents.screen import Pulse, drawn
+from agents.screen import OUTCOMES, Pulse, drawn
 from agents.settings import Settings
 from sinks.clickhouse import ClickHouse
 from sinks.live import Live, look
@@ -33,7 +34,7 @@ REST = 4
 RATE_OVER_S = 5.0
 LINE_S = 5.0
 """How often a line is said where there is no terminal."""
-WIDTH = 118
+WIDTH = 130
 """Of the picture, in characters."""
 _FETCHED_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
@@ -150,5 +151,11 @@ class LiveView:
         statuses = self._live.statuses if self._live else {}
         told = ", ".join(f"{status} {n:,}" for status, n in sorted(statuses.items()))
         self._console.print(
-            f"{self._folding.progress.events:,} events ({self._events_per_s():,.0f}/s); sessions: {told or 'none yet'}"
+            f"{self._folding.progress.events:,} events ({self._events_per_s():,.0f}/s); sessions: {told or 'none yet'}{self._lapses()}"
         )
+
+    def _lapses(self) -> str:
+        if self._live is None or self._live.lapses.is_empty():
+            return ""
+        counts = self._live.lapses.select(pl.col(name).sum() for name, _ in OUTCOMES).row(0, named=True)
+        return f"; did not come: {', '.join(f'{name} {n:,}' for name, n in counts.items() if n)}"

@@ -21,10 +21,11 @@ from agents.store_claim import StoreClaimed
 from agents.telemetry import TelemetryUnavailable
 from agents.topics import TopicsUnfit
 from agents.up_folder import DataDirInUse
-from agents.why_command import NoSuchSession
+from agents.why_command import NothingToTell
 from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
 from sinks.http_front import PortTaken
 from sinks.migrate import MigrationRefused
+from sinks.story_rows import TablesMissing
 
 _NO_ANSWER = re.compile(r"Max retries exceeded.*\[Errno -?\d+\] ([^\"')]+)")
 
@@ -52,7 +53,8 @@ MISHAPS = (
     RangeWrong,
     NothingKept,
     NoSuchProfile,
-    NoSuchSession,
+    NothingToTell,
+    TablesMissing,
 )
 """Errors whose message is for people."""
 

@@ -43,8 +43,8 @@ class Passing:
         """Tell all outputs the new epoch."""
         self._say(about)
 
-    def rows(self, passed: Iterable[Passed], about: Callable[[int, str], About]) -> None:
-        """Send rows, if anybody reads them; `about` says, for a source partition and a table, what goes with them."""
+    def rows(self, passed: Iterable[Passed], about: Callable[[int, Passed], About]) -> None:
+        """Send rows, if anybody reads them; `about` says, of a source partition, what goes with them."""
         for each in (rows for rows in passed if rows.to in self._outputs):
             topic, n = self._outputs[each.to]
             said = [name for name in travelling(each.table) if _is_said(each.rows, name)]
@@ -55,7 +55,7 @@ class Passing:
                 keyed = each.rows.join(pl.DataFrame({"to": range(n)}), how="cross")
             parts = keyed.partition_by(["partition", "to"], as_dict=True, maintain_order=True)
             for (source, output), rows in parts.items():
-                for message in messages(rows.select(said), about(source, each.table)):
+                for message in messages(rows.select(said), about(source, each)):
                     self._producer.send(topic, output, message)
 
     def tell(self, about: About) -> None:

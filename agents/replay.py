@@ -16,11 +16,15 @@ import polars as pl
 from agents.mapping import Plan, stream
 from agents.mapping_engine import MappingEngine, Seen
 from agents.replayed_events import PARTITION, Batch, Judge, letters, text, unparsed
+from agents.replayed_people import ReplayedPeople
 from pipeline.checks import Bounds
 from pipeline.commerce import COMMERCE_FAMILY, FAMILIES, together
 from pipeline.events import POSITION, event_schema
+from pipeline.facts import UNSTORED
 from pipeline.fold import Step
 from pipeline.frames import FATE_NAMES, WATERMARKS
+from pipeline.journeys import JourneysFold
+from pipeline.passed import Passed
 
 STEP_ROWS = 50_000
 """Rows of one step, about."""
@@ -130,6 +134,12 @@ class _Run:
         nothing = pl.DataFrame(schema={**event_schema(self.fold.family), **POSITION})
         return batch.get(self.fold.family, nothing)
 
+    @property
+    def reached(self) -> datetime | None:
+        """How far time has come."""
+        at: datetime | None = self._watermarks["watermark"][0]
+        return at
+
     def step(self, events: pl.DataFrame) -> Step[Any]:
         done = self.fold.step(self._state, events, self._watermarks)
         self._state, self._watermarks = done.state, done.watermarks
@@ -150,10 +160,13 @@ Told = Callable[[int, datetime | None], None]
 class Replay:
     """Everything that is replayed, and with what."""
 
-    def __init__(self, plans: Sequence[Plan], folds: Sequence[Fold], bounds: Bounds, until: Until) -> None:
-        """Replay these mappings or files through these folds."""
+    def __init__(
+        self, plans: Sequence[Plan], folds: Sequence[Fold], bounds: Bounds, until: Until, *, people: JourneysFold | None = None
+    ) -> None:
+        """Replay these mappings or files through these folds; `people`: the fold that joins what they say."""
         self._plans, self._bounds, self._until = list(plans), bounds, until
         self._runs = [_Run(fold) for fold in folds]
+        self._people = None if people is None else ReplayedPeople(people)
         self._done = Replayed(rowless={plan.name for plan in plans})
         self._last_at: datetime | None = None
 
@@ -194,20 +207,29 @@ class Replay:
             last_at = events["event_at"].max()
             assert isinstance(last_at, datetime)
             self._last_at = last_at if self._last_at is None else max(self._last_at, last_at)
-            if not any(family in run.families for run in self._runs):
+            if not any(family in run.families for run in self._runs) and (self._people is None or family != self._people.family):
                 self._done.unused[family] += events.height
+        passed: list[Passed] = []
         for run in self._runs:
             events = run.reads(batch.events)
             if events.height:
-                self._say(run.fold, run.step(events), batch, store)
+                done = run.step(events)
+                self._say(run.fold.name, done, batch, store)
+                passed += done.passed
+        if self._people is not None:
+            for done in self._people.take(batch.events, passed, [run.reached for run in self._runs]):
+                self._say(self._people.fold.name, done, batch, store)
 
-    def _say(self, fold: Fold, done: Step[Any], batch: Batch, store: Kept) -> None:
+    def _say(self, stage: str, done: Step[Any], batch: Batch, store: Kept) -> None:
         for fate, n in done.fates.select("fate", "n").rows():
             self._done.fates[fate] += n
-        store.put(done.tables)
+        store.put(_stored(done))
         if done.rejects.height:
             self._done.reasons.update(done.rejects["reason"].to_list())
-            store.put({"dead_letters": letters(batch.raw, done.rejects, stage=fold.name)})
+            rejects = done.rejects
+            if "origin_offset" in rejects.columns:  # of a fold behind intake: its own offsets are of messages
+                rejects = rejects.with_columns(pl.col("origin_offset").alias("offset"))
+            store.put({"dead_letters": letters(batch.raw, rejects, stage=stage)})
 
     def _reject(self, rejects: pl.DataFrame, store: Kept) -> None:
         self._done.fates["rejected"] += rejects.height
@@ -219,5 +241,15 @@ class Replay:
         if self._last_at is None:
             return
         until = self._until.at or (self._last_at if self._until.leaves_open else self._last_at + EVERY_WAIT)
+        passed: list[Passed] = []
         for run in self._runs:
-            store.put(run.elapse(until).tables)
+            done = run.elapse(until)
+            store.put(_stored(done))
+            passed += done.passed
+        if self._people is not None:
+            for done in self._people.elapse(passed, until):
+                store.put(_stored(done))
+
+
+def _stored(done: Step[Any]) -> dict[str, pl.DataFrame]:
+    return {name: rows for name, rows in done.tables.items() if name not in UNSTORED}

@@ -3,7 +3,7 @@
 Faust costs about 100 µs a message whatever is in it; so a message is all that has arrived of one partition.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import faust
@@ -89,3 +89,11 @@ class RunSchema(faust.Schema):  # type: ignore[type-arg]  # neither a key type n
     def loads_value(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ARG002 - Faust's signature
         """Hand over the run."""
         return message.value
+
+
+def sizes(runs: Iterable[Run]) -> dict[int, int]:
+    """Partition -> messages of it."""
+    found: dict[int, int] = {}
+    for run in runs:
+        found[run.tp.partition] = found.get(run.tp.partition, 0) + len(run)
+    return found

@@ -1,10 +1,12 @@
-"""The terminal view: what is being lost, where, and what those who left had met.
+"""The terminal view: what is being lost, where, whose it is, and what those who left had met.
 
 Frames:  sinks.live.Live -> something rich can draw
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 
 import polars as pl
 from rich import box
@@ -16,17 +18,30 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.journey_map import Journey, JourneyMap
+from pipeline.money import spelt
 from sinks.live import Live
 
 BAR = 22
 """Width of the longest bar, in characters."""
 
-WIDE = 110
+WIDE = 130
 """Columns from which on two tables stand side by side."""
-HEADLINE, FRAME, SIDE = 4, 3, 9
-"""Lines of the headline, of a frame with the names of its columns, and of the tables in the middle."""
+HEADLINE, FRAME = 4, 3
+"""Lines of the headline, and of a frame with the names of its columns."""
+MOST_LAPSES, FEW_LAPSES, MOST_SIGNALS = 8, 3, 6
+"""Rows of the tables in the middle: of lapses where there is room, and where there is little of it."""
 FEWEST_LEFT = 3
-"""Rows of those who left last that are worth showing."""
+"""Rows of those who left last that are worth showing beside all else."""
+
+OUTCOMES = (("silent", "red"), ("contacted", "yellow"), ("recovered", "green"), ("provisional", "bright_black"))
+"""What becomes of a lapse, in its colour."""
+DECIDED = 3
+"""So many of them are decided, and have a piece of the bar; the last has one while nothing is."""
+
+STACK, SHORT_STACK, ROOMY = 12, 6, 90
+"""Width of the longest bar of outcomes, and where the terminal has fewer columns than the third says."""
+_DECIDED = [name for name, _ in OUTCOMES[:DECIDED]]
+_SPELT = {"provisional": "undecided"}
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -58,15 +73,32 @@ def drawn(live: Live | None, pulse: Pulse, journeys: JourneyMap, size: tuple[int
     parts += [_funnel(live.funnel, journey) for journey in known]
     columns, lines = size or (WIDE, 1_000)
     left_over = lines - HEADLINE - sum(len(journey.steps) + FRAME for journey in known)
-    sides = [_abandonment(live.funnel, journeys), _signals(live.signals)]
-    side_lines = SIDE if columns >= WIDE else 2 * SIDE
-    left_lines = max(FEWEST_LEFT + FRAME, left_over - side_lines)
-    left = _left(live.left.head(min(left_lines, left_over) - FRAME))
-    if left_over >= side_lines + FEWEST_LEFT + FRAME:
-        parts.append(Columns(sides, expand=True, equal=False, padding=(0, 1)))
-    if left_over > FRAME:
-        parts.append(left)
+    n_lapses, n_signals, n_left = _rows(left_over, live, is_wide=columns >= WIDE)
+    stack = STACK if columns >= ROOMY else SHORT_STACK
+    sides = [side for side in (_lapses(live.lapses.head(n_lapses), stack), _signals(live.signals.head(n_signals))) if side]
+    parts += [Columns(sides, expand=True, padding=(0, 1))] if len(sides) > 1 and columns >= WIDE else sides
+    if n_left:
+        parts.append(_left(live.left.head(n_left)))
     return Group(*parts)
+
+
+def _rows(left_over: int, live: Live, *, is_wide: bool) -> tuple[int, int, int]:
+    """How many rows of lapses, of signals and of those who left have room in so many lines: what matters most first."""
+    lapses, signals = min(live.lapses.height, MOST_LAPSES), min(live.signals.height, MOST_SIGNALS)
+    left, few = min(live.left.height, FEWEST_LEFT), min(lapses, FEW_LAPSES)
+    for wanted in (
+        (lapses, signals, left),
+        (few, signals, left),
+        (lapses, 0, left),
+        (few, 0, left),
+        (few, 0, min(left, 1)),
+        (0, 0, left),
+    ):
+        of_lapses, of_signals, of_left = (n + FRAME if n else 0 for n in wanted)
+        spare = left_over - of_left - (max(of_lapses, of_signals) if is_wide else of_lapses + of_signals)
+        if spare >= 0:
+            return wanted[0], wanted[1], min(live.left.height, wanted[2] + spare)
+    return 0, 0, 0
 
 
 def _headline(live: Live | None, pulse: Pulse) -> Panel:
@@ -80,7 +112,7 @@ def _headline(live: Live | None, pulse: Pulse) -> Panel:
         ("open", f"{statuses.get('open', 0):,}", "cyan"),
         ("abandoned", f"{statuses.get('abandoned', 0):,}", "bold red"),
         ("converted", f"{statuses.get('converted', 0):,}", "green"),
-        ("shop time", f"{at} (x{pulse.speed:g})", ""),
+        (f"shop time x{pulse.speed:g}", at, ""),
         ("to write", f"{pulse.backlog:,}", "dim"),
     )
     table = Table.grid(expand=True, padding=(0, 1))
@@ -111,36 +143,44 @@ def _funnel(funnel: pl.DataFrame, journey: Journey) -> Panel:
     return Panel(table, title=f"journey [bold]{journey.name}[/bold]: sessions that reached each step", box=box.ROUNDED)
 
 
-def _abandonment(funnel: pl.DataFrame, journeys: JourneyMap) -> Panel:
+def _lapses(lapses: pl.DataFrame, width: int) -> Panel | None:
+    if lapses.is_empty():
+        return None
     table = Table(box=None, pad_edge=False)
-    for name, justify in (("step", "left"), ("left here", "right"), ("", "left"), ("owner", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich wants the literals
-    rows = [
-        (
-            journey.name,
-            step.name,
-            step.owner,
-            _by_step(funnel.filter(pl.col("journey") == journey.name), "abandoned").get(step.name, 0),
-        )
-        for journey in journeys.journeys
-        for step in journey.steps[journey.commit_index : journey.goal_index]
-    ]
-    most = max((n for *_, n in rows), default=0)
-    several = len(journeys.journeys) > 1
-    for journey_name, step_name, owner, n in rows:
-        label = f"{journey_name}/{step_name}" if several else step_name
-        table.add_row(label, f"{n:,}", Text(_bar(n, most, 14), style="red"), Text(owner, style="dim"))
-    return Panel(table, title="abandoned, by the step they had reached", box=box.ROUNDED)
+    table.add_column("step", no_wrap=True)
+    table.add_column("owner", no_wrap=True)
+    table.add_column("")
+    for name, style in OUTCOMES:
+        table.add_column(_SPELT.get(name, name), justify="right", style=style)
+    n_pieces = DECIDED if lapses.select(pl.sum_horizontal(_DECIDED).sum()).item() else len(OUTCOMES)
+    most = lapses.select(pl.sum_horizontal(name for name, _ in OUTCOMES[:n_pieces]).max()).item()
+    several = lapses["journey"].n_unique() > 1
+    for row in lapses.iter_rows(named=True):
+        label = f"{row['journey']}/{row['step']}" if several else row["step"]
+        counts = [row[name] for name, _ in OUTCOMES]
+        bar = _stacked(counts[:n_pieces], most, width)
+        table.add_row(label, Text(row["owner"], style="bold"), bar, *(f"{n:,}" if n else "-" for n in counts))
+    return Panel(table, title="expected, and did not come: what became of it", box=box.ROUNDED)
 
 
-def _signals(signals: pl.DataFrame) -> Panel:
+def _stacked(counts: Sequence[int], most: int, width: int) -> Text:
+    """One bar, a piece for each outcome."""
+    edges = [0, *(round(total / max(most, 1) * width) for total in accumulate(counts))]
+    pieces = zip(OUTCOMES, pairwise(edges), strict=False)
+    return Text.assemble(*(("█" * (end - begin), style) for (_, style), (begin, end) in pieces))
+
+
+def _signals(signals: pl.DataFrame) -> Panel | None:
+    if signals.is_empty():
+        return None
     table = Table(box=None, pad_edge=False)
     for name, justify in (("friction", "left"), ("fired", "right"), ("", "left"), ("left", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich wants the literals
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants the literals
     most = max(signals["n"].to_list(), default=0)
-    for signal, n, share in signals.head(6).select("signal", "n", "in_abandoned").iter_rows():
-        table.add_row(str(signal).replace("_", " "), f"{n:,}", Text(_bar(n, most, 14), style="magenta"), f"{share:.0%}")
-    return Panel(table, title="friction met; share of these sessions that was abandoned", box=box.ROUNDED)
+    for signal, n, share in signals.select("signal", "n", "in_abandoned").iter_rows():
+        left = "" if share is None else f"{share:.0%}"
+        table.add_row(str(signal).replace("_", " "), f"{n:,}", Text(_bar(n, most, 8), style="magenta"), left)
+    return Panel(table, title="friction; share of visits that left", box=box.ROUNDED)
 
 
 def _left(left: pl.DataFrame) -> Panel:
@@ -156,7 +196,7 @@ def _left(left: pl.DataFrame) -> Panel:
     ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants the literals
     for row in left.iter_rows(named=True):
-        money = "-" if row["value_minor"] is None else f"{row['value_minor'] / 100:,.2f} {row['currency']}"
+        money = spelt(row["value_minor"], row["currency"]) or "-"
         met = Text(row["met"].replace("_", " "), style="magenta") if row["met"] else Text("nothing we saw", style="dim")
         at = row["left_at"].astimezone(UTC)
         table.add_row(

@@ -17,7 +17,8 @@ import polars as pl
 from agents.arrow_batches import Batch
 from agents.checkpoints import Reading
 from pipeline.about import Source
-from pipeline.frames import SESSIONS, TABLES
+from pipeline.facts import SAID
+from pipeline.frames import SESSIONS
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class Said:
             elif batch.about.epoch >= epoch:
                 found.setdefault(batch.about.table, []).append(pl.DataFrame(pl.from_arrow(batch.rows())).drop("version"))
                 highest = max(highest, batch.about.version)
-        return {table: pl.concat(rows).unique(TABLES[table].key, keep="last") for table, rows in found.items()}, highest
+        return {table: pl.concat(rows).unique(SAID[table].key, keep="last") for table, rows in found.items()}, highest
 
 
 def taken_back(said: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The rows that are said no more, as deleted. `now`: those that still are."""
     gone = {}
     for table, rows in said.items():
-        left = rows.join(now[table], on=TABLES[table].key, how="anti", nulls_equal=True) if table in now else rows
+        left = rows.join(now[table], on=SAID[table].key, how="anti", nulls_equal=True) if table in now else rows
         merged = {"status": pl.lit("merged")} if table == SESSIONS.name else {}
         gone[table] = left.with_columns(is_deleted=pl.lit(1, dtype=pl.UInt8), **merged)
     return gone

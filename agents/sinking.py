@@ -26,6 +26,7 @@ from agents.held import Progress
 from agents.manifests import Fence, Standing
 from agents.runs import Run
 from pipeline.about import Source
+from pipeline.facts import UNSTORED
 from pipeline.pieces import Piece
 
 log = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ class Sinking:
             log.warning(
                 "rows of %s ignored: written under epoch %d, and %d is the newest", source, about.epoch, newest, extra=fields
             )
-        else:
+        elif about.table not in UNSTORED:
             rows = batch.rows()
             taken.begin(offset)
             self._writer.put(about.table, rows, partial(self._written, taken, offset))

@@ -12,6 +12,7 @@ from agents.runs import Run
 from agents.takeover import Estate, InputsFrom
 from pipeline.decode import Decoded, Records
 from pipeline.fold import State, Step
+from pipeline.passed import Passed
 
 S = TypeVar("S", bound=State)
 
@@ -41,6 +42,11 @@ class Fold(Protocol[S]):
 
     def told_again(self, state: S, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         """Of rows that were said of one partition, those that the state still says, as they are now: table -> rows, as in a Step."""
+
+    def passed_again(
+        self, state: S, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
+    ) -> tuple[Passed, ...]:
+        """The same to the stages behind; `gone`: what is taken back of it. Asked if there are any."""
 
 
 @dataclass(frozen=True)

@@ -124,10 +124,10 @@ def _stages(settings: Settings, again: Again) -> list[Stage[Any]]:
         return Limited(settings.dead_letters.limit(), topic=topic, stop=partial(end_process, code=EXIT_DATA))
 
     fold, clicks = SessionsFold(settings.session_rules()), kafka.clickstream_topic
-    stages: list[Stage[Any]] = [Stage(fold.name, clicks, fold, decode_of(fold.family), watch_of(clicks), again)]
-    if settings.fulfilment.enabled:
-        stages += commerce_stages(kafka, settings.fulfilment_rules(), decode_of, watch_of)
-    return stages
+    visits: Stage[Any] = Stage(fold.name, clicks, fold, decode_of(fold.family), watch_of(clicks), again)
+    if not settings.fulfilment.enabled:
+        return [visits]
+    return commerce_stages(kafka, visits, (settings.fulfilment_rules(), settings.journeys_rules()), decode_of, watch_of)
 
 
 def _claimed(settings: Settings, name: str) -> bool:

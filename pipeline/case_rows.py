@@ -16,7 +16,7 @@ from pipeline.groups import NEVER, Mask, Millis, Places, at, told_ms
 from pipeline.waits import kept_until
 from pipeline.watermark import milliseconds
 
-_FIRST = ("parent_id", "session_id", "visitor_id", "customer_id", "account_id", "currency", "country")
+_FIRST = ("parent_id", "cart_id", "session_id", "visitor_id", "customer_id", "account_id", "currency", "country")
 _LAST = ("payment_method", "carrier", "assignee_id", "reason")
 
 
@@ -32,7 +32,7 @@ def people(log: CaseLog) -> pl.DataFrame:
 
 
 def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Places, rules: FulfilmentRules) -> pl.DataFrame:
-    """Frames: -> rows of frames.CASES."""
+    """Frames: -> rows of frames.CASES and facts.BESIDE."""
     types, status = case_types(log), status_rows(log)
     place = furthest(log, types, steps)
     said = statuses(log, status)
@@ -76,6 +76,7 @@ def cases(log: CaseLog, who: pl.DataFrame, steps: pl.DataFrame, n_signals: Place
             pl.Series("is_reorder", _flag(log, "is_reorder"), pl.UInt8),
             pl.Series("is_returned", (log.cases.first(log.is_of(("return_requested",))) >= 0).astype(np.uint8)),
             pl.Series("n_signals", n_signals, pl.UInt32),
+            _time("placed_at", log, log.cases.first(log.is_of(("order_placed",)))),
         ]
     )
     return rows.filter(pl.Series(is_document(log)))

@@ -32,6 +32,7 @@ WATERMARK = pl.Schema({"watermark": TIME})
 
 _TEXTS = (
     "delivery_id",
+    "cart_id",
     "customer_id",
     "visitor_id",
     "account_id",

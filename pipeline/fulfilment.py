@@ -25,11 +25,14 @@ from pipeline.case_sweep import swept
 from pipeline.case_views import TOLD, Told, told
 from pipeline.changed_rows import changed_rows
 from pipeline.commerce import COMMERCE_FAMILY, case_keys, fresh, judged, parcel_keys, records
+from pipeline.facts import LAPSES, among, rows_alone, taken_back, with_facts
+from pipeline.facts import Told as SaidRows
 from pipeline.fold import Step
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.fulfilment_state import FulfilmentState
 from pipeline.hashing import Hashes
 from pipeline.parcel_links import Linked, linked, rehomed
+from pipeline.passed import Passed
 from pipeline.watermark import UNREAD, of_partitions
 
 
@@ -60,14 +63,15 @@ class FulfilmentFold:
         anew = np.concatenate([late, state.rules.others(held, rules.fingerprint)])
         due = state.cases.keys_where(lambda cases: _is_due(cases, after) | np.isin(cases["partition"].to_numpy(), anew))
         touched = np.unique(np.concatenate([links.cases, *due]))
-        tables: dict[str, pl.DataFrame] = {}
+        said = rows_alone({})
         kept = replace(state, seen=seen, links=links.links, ids=found.ids, rules=state.rules.told(held, rules.fingerprint))
         if len(touched):
             before, left = _taken(state, touched)
             log = _with_events(before, links, after)
             now = told(log, seen.frame(), rules)
-            tables = _changes(told(before, state.seen.frame(), rules).tables if before.n else {}, now.tables)
+            said = self._said(_changes(told(before, state.seen.frame(), rules).tables if before.n else {}, now.tables))
             kept = _put_back(replace(kept, events=left.events, cases=left.cases), log, now)
+        tables = said.tables
         if rules.store_events and applied.height:
             tables["events"] = frames.EVENTS.conform(event_rows(applied, rules.journeys.steps))
         return Step(
@@ -76,19 +80,28 @@ class FulfilmentFold:
             found.rejects,
             found.fates,
             after,
+            said.passed,
         )
 
     def told_again(self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of frames.TABLES -> the same."""
-        touched = _keys_of(partition, said, state)
-        before, _ = _taken(state, touched)
+        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of facts.SAID -> the same."""
+        return self._said(self._again(state, partition, said)).tables
+
+    def passed_again(
+        self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
+    ) -> tuple[Passed, ...]:
+        """The same to other stages; `gone`: what is taken back."""
+        if not self.rules.tells_people:
+            return ()
+        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, "order"))
+
+    def _said(self, rows: Mapping[str, pl.DataFrame]) -> SaidRows:
+        return with_facts(rows, "order") if self.rules.tells_people else rows_alone(rows)
+
+    def _again(self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        before, _ = _taken(state, _keys_of(partition, said, state))
         now = told(before, state.seen.frame(), self.rules).tables
-        again = {}
-        for name in TOLD:
-            if name in said:
-                rows = frames.TABLES[name].conform(now[name])
-                again[name] = rows.join(said[name], on=frames.TABLES[name].key, how="semi", nulls_equal=True)
-        return again
+        return among({name: rows.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, rows in now.items()}, said)
 
 
 def _is_due(cases: pl.DataFrame, watermarks: pl.DataFrame) -> NDArray[np.bool_]:
@@ -131,7 +144,7 @@ def _changes(was: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]) -
         old = was.get(name, rows.clear())
         if rows.height or old.height:
             table = frames.TABLES[name]
-            found[name] = table.conform(changed_rows(old, rows, table.key))
+            found[name] = changed_rows(old, rows, table.key)
     return found
 
 
@@ -144,10 +157,10 @@ def _keys_of(partition: int, said: Mapping[str, pl.DataFrame], state: Fulfilment
     """Keys of the cases that these rows are of, as far as they can be told from the rows."""
     orders = [
         said[table].select("site", pl.col(name).alias("order_id"))
-        for table, name in (("cases", "order_id"), ("steps", "instance_id"), ("signals", "order_id"), ("outcomes", "order_id"), ("deliveries", "order_id"))
+        for table, name in (("cases", "order_id"), ("steps", "instance_id"), ("signals", "order_id"), ("outcomes", "order_id"), (LAPSES.name, "order_id"), ("deliveries", "order_id"))
         if table in said
     ]  # fmt: skip
-    parcels = [said[table].select("site", "delivery_id") for table in ("deliveries", "outcomes") if table in said]
+    parcels = [said[table].select("site", "delivery_id") for table in ("deliveries", "outcomes", LAPSES.name) if table in said]
     keys: list[Hashes] = [np.zeros(0, dtype=np.uint64)]
     if orders:
         rows = pl.concat(orders).filter(pl.col("order_id") != "").unique()

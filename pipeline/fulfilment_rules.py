@@ -37,6 +37,8 @@ class FulfilmentRules:
     signals: CaseRule = field(default_factory=CaseRule)
     store_events: bool = False
     """Whether every applied event becomes a row of `events`."""
+    tells_people: bool = False
+    """Whether somebody joins cases with what else is known of a person: `outcomes` are theirs then."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on a span that is not positive, or names that stand twice."""

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from pipeline import frames, journeys_views, people_changes
 from pipeline.awaited_types import belated, noticed, told
 from pipeline.commerce import judged
+from pipeline.facts import SAID, SENT
 from pipeline.fold import Step
-from pipeline.forwarding import forwarded, ids_of
+from pipeline.forwarding import forwarded, ids_of, sent_again, sent_no_more, sent_now
 from pipeline.hashing import Hashes
 from pipeline.homes import LYING, homes
 from pipeline.journeys_rules import JourneysRules
@@ -80,18 +81,39 @@ class JourneysFold:
         return Step(swept(kept, after, rules), tables, found.rejects, found.fates, after, passed)
 
     def told_again(self, state: PersonState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of frames.TABLES -> the same."""
-        keys = keys_of(partition, said)
-        holders, _ = state.holders.take(keys)
-        holders = holders.sort("holder")
-        here = at_home({kind: state.records(kind).take(keys)[0] for kind in KINDS})
-        now = self._tables(holders, here, holders["told_ms"].to_numpy(), state.seen.frame())[0]
-        now["identities"] = identities(holders, state.links.take(keys)[0])
+        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of facts.SAID -> the same."""
+        holders, records = self._lying(state, partition, said)
+        now = self._tables(holders, at_home(records), holders["told_ms"].to_numpy(), state.seen.frame())[0]
+        now["identities"] = identities(holders, state.links.take(holders["holder"].to_numpy())[0])
+        now[SENT.name] = pl.concat([sent_now(kind, rows) for kind, rows in records.items()])
         again = {}
         for name in {*now} & {*said}:
-            rows = frames.TABLES[name].conform(now[name].drop("person", strict=False))
-            again[name] = rows.join(said[name], on=frames.TABLES[name].key, how="semi", nulls_equal=True)
+            rows = SAID[name].conform(now[name].drop("person", strict=False))
+            again[name] = rows.join(said[name], on=SAID[name].key, how="semi", nulls_equal=True)
         return again
+
+    def passed_again(
+        self, state: PersonState, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
+    ) -> tuple[Passed, ...]:
+        """The same of what was sent on; `gone`: what is taken back."""
+        if SENT.name not in said:
+            return ()
+        records = self._lying(state, partition, {SENT.name: said[SENT.name]})[1]
+        again = (each for kind, rows in records.items() for each in sent_again(kind, rows, said[SENT.name]))
+        return (*again, *sent_no_more(gone[SENT.name]))
+
+    @staticmethod
+    def _lying(
+        state: PersonState, partition: int, said: Mapping[str, pl.DataFrame]
+    ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+        """The holders that rows can be of, and what lies there, with `key`."""
+        keys = keys_of(partition, said)
+        holders = state.holders.take(keys)[0].sort("holder")
+        of = holders.select("holder", "key")
+        records = {
+            kind: state.records(kind).take(keys)[0].join(of, on="holder", how="left", maintain_order="left") for kind in KINDS
+        }
+        return holders, records
 
     def _told(
         self, was: PersonState, kept: PersonState, came: Arrived, touched: Hashes, watermarks: pl.DataFrame
@@ -106,12 +128,12 @@ class JourneysFold:
         now_links = learned(links, came.links)
         after = {kind: merged(kind, old[kind], came.records.get(kind)) for kind in KINDS}
         placed = _placed(after, holders, now_links)
-        passed = tuple(
-            each
+        sendings = [
+            forwarded(kind, placed[kind], after[kind].gone, ids_of(kind, old[kind], after[kind].gone, holders))
             for kind in KINDS
             if placed[kind].height or after[kind].gone.height
-            for each in forwarded(kind, placed[kind], after[kind].gone, ids_of(kind, old[kind], after[kind].gone))
-        )
+        ]
+        passed = tuple(each for sending in sendings for each in sending.passed)
         news = {kind: rows["is_news"] for kind, rows in placed.items()}
         new = {
             kind: rows.with_columns(pl.col("home").alias("sent_to"), pl.col("start_ms").alias("sent_ms")).select(
@@ -130,10 +152,12 @@ class JourneysFold:
         ).get("identities")
         if told_links is not None:
             said["identities"] = told_links.filter(pl.col("is_deleted") == 0)
+        if sendings:
+            said[SENT.name] = pl.concat([sending.sent for sending in sendings])
         holders = holders.with_columns(
             pl.Series("told_ms", now_ms, pl.Int64),
             pl.Series("next_ms", next_ms, pl.Int64),
-            needed(holders, new, self.rules),
+            needed(holders, new, now_links, self.rules),
         )
         put_back = {kind: left.put(new[kind]) for kind, (_, left) in taken.items()}
         put_back |= {"holders": left_holders.put(holders), "links": left_links.put(now_links)}

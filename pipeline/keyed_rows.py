@@ -176,11 +176,14 @@ class KeyedRows:
             yield from run.pieces(partition)
 
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "KeyedRows":
-        """These as well, from pieces, each run as it was. Merging can wait until rows are put."""
-        columns = [pl.col(name).cast(dtype) for name, dtype in self.schema.items()]
+        """These as well, from pieces, each run as it was; a column that was not kept then is null. Merging can wait until rows are put."""
         added = []
         for serial, (rows, alive) in enumerate(_runs(frames), self.next_serial):
             assert rows[self.key].is_sorted(), f"rows are kept in the order of {self.key}"
+            columns = [
+                pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype).alias(name)
+                for name, dtype in self.schema.items()
+            ]
             run = _Run.as_they_are(rows.select(columns), self.key, serial)
             added.append(run.without(np.flatnonzero(~alive)))
         return replace(self, runs=(*self.runs, *added), next_serial=self.next_serial + len(added))

@@ -41,7 +41,7 @@ def lapsed(
 
 
 def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, found: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
-    """Frames: WAITS that have lapsed, FIRED with `signal_id` -> rows of frames.OUTCOMES."""
+    """Frames: WAITS that have lapsed, FIRED with `signal_id` -> rows of frames.OUTCOMES and facts.BESIDE."""
     case, first, last = (over[name].to_numpy() for name in ("case", "first", "last"))
     met_ms, silent_ms, recovery_ms, lapsed_ms = (
         over[name].to_numpy() for name in ("met_ms", "silent_ms", "recovery_ms", "lapsed_ms")
@@ -108,6 +108,9 @@ def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, found: pl.Data
             told_ms("value_minor", at(log.number("amount_minor"), log.cases.last(log.has("amount_minor")))[case]),
             of_case["currency"],
             of_case["country"],
+            of_case["cart_id"],
+            _time("silent_at", silent_ms),
+            _time("recovers_until", recovery_ms),
         ]
     )
     return rows.hstack(_causes(over.with_columns(rows["expectation"].alias("name"), ids.alias("id")), found, log))

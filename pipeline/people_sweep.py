@@ -29,8 +29,8 @@ _LAST = {
 }
 
 
-def needed(holders: pl.DataFrame, records: Mapping[str, pl.DataFrame], rules: JourneysRules) -> pl.Series:
-    """Until when each holder is needed. Frames: HOLDERS, RECORDS of each kind -> `needed_ms`."""
+def needed(holders: pl.DataFrame, records: Mapping[str, pl.DataFrame], links: pl.DataFrame, rules: JourneysRules) -> pl.Series:
+    """Until when each holder is needed; whose a key is may be known long before what lies there. Frames: HOLDERS, RECORDS of each kind, HELD_LINKS -> `needed_ms`."""
     is_customer = holders["key"].str.starts_with("customer:").to_numpy()
     keep_ms = np.where(is_customer, milliseconds(rules.customer_memory), milliseconds(rules.identity_lookback))
     keys = holders["holder"].to_numpy()
@@ -43,6 +43,11 @@ def needed(holders: pl.DataFrame, records: Mapping[str, pl.DataFrame], rules: Jo
         place = np.searchsorted(keys, rows["holder"].to_numpy())
         span = np.maximum(keep_ms, milliseconds(rules.return_horizon)) if kind == "lapse" else keep_ms
         np.maximum.at(until, place, last_ms + span[place])
+    np.maximum.at(
+        until,
+        np.searchsorted(keys, links["holder"].to_numpy()),
+        links["event_ms"].to_numpy() + milliseconds(rules.identity_lookback),
+    )
     return pl.Series("needed_ms", until, pl.Int64)
 
 

@@ -26,6 +26,10 @@ def keys_of(partition: int, said: Mapping[str, pl.DataFrame]) -> Hashes:
     """Keys of all holders that these rows name, ascending, each once."""
     found: list[Hashes] = [np.zeros(0, dtype=np.uint64)]
     for rows in said.values():
+        if "lies_at" in rows.columns:  # of what was sent on
+            at = rows.select("site", "lies_at").unique()
+            found.append(holder_keys(np.full(at.height, partition, dtype=np.int32), at["site"], at["lies_at"]))
+            continue
         for kind, name in _KINDS.items():
             if name not in rows.columns:
                 continue

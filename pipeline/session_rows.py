@@ -8,6 +8,7 @@ import polars as pl
 
 from pipeline import frames
 from pipeline.attribution import ORDER_AFTER_COMMIT
+from pipeline.expectation import CUSTOMER_SILENCE, RECOVERY
 from pipeline.friction import friction_score
 from pipeline.hashing import hex128, hexed
 from pipeline.journey_map import JourneyMap, step_table
@@ -127,7 +128,7 @@ def _owner(rules: SessionRules) -> pl.Expr:
 
 
 def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
-    """One row an abandoned session. Frames: -> OUTCOMES."""
+    """One row an abandoned session. Frames: -> OUTCOMES and facts.BESIDE."""
     abandoned = _with_journey(told.sessions.filter((pl.col("status") == "abandoned") & ~pl.col("is_bot")), rules.journeys).join(
         told.commits.select("group", "journey_no", "ms", "high", "low"), on=["group", "journey_no"], how="inner"
     )
@@ -155,6 +156,9 @@ def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
         pl.col("amount_minor").alias("value_minor"),
         pl.col("currency").cast(pl.String),
         *(pl.col(name).cast(pl.String) for name in _LABELS if name != "os"),
+        "cart_id",
+        (due + pl.lit(CUSTOMER_SILENCE)).cast(frames.TIME).alias("silent_at"),
+        (due + pl.lit(RECOVERY)).cast(frames.TIME).alias("recovers_until"),
     )
 
 

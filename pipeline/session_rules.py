@@ -35,6 +35,8 @@ class SessionRules:
     """Whether every applied event becomes a row of `events`."""
     send_every: timedelta = timedelta(minutes=1)
     """How often an open session that only goes on is sent again."""
+    tells_people: bool = False
+    """Whether somebody joins visits with what else is known of a person: `outcomes` are theirs then."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on a span that is not positive, or does not fit another."""

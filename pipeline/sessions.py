@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 
 from pipeline import frames, rollups
 from pipeline.event_rows import event_rows
+from pipeline.facts import LAPSES, among, rows_alone, taken_back, with_facts
+from pipeline.facts import Told as SaidRows
 from pipeline.fold import Step
+from pipeline.passed import Passed
 from pipeline.session_changes import every_row, marked, said
 from pipeline.session_events import in_pieces, judged, visitor_keys
 from pipeline.session_memory import Fresh, put_back, taken, with_events
@@ -27,7 +30,7 @@ from pipeline.session_rules import SessionRules
 from pipeline.session_signals import relevant_events
 from pipeline.session_state import SessionState
 from pipeline.session_sweep import swept
-from pipeline.session_views import clustered, told
+from pipeline.session_views import Told, clustered, told
 from pipeline.watermark import milliseconds, of_partitions
 
 
@@ -65,19 +68,39 @@ class SessionsFold:
         new = told(after, rules, ended)
 
         change = said(old, new, left.rollups, rules, self.name)
-        tables = change.tables | ({"events": event_rows(found.applied, rules.journeys)} if rules.store_events else {})
+        told_of = self._said(change.tables, old)
+        tables = told_of.tables
+        if rules.store_events and found.applied.height:
+            tables["events"] = frames.EVENTS.conform(event_rows(found.applied, rules.journeys))
         kept = put_back(left, replace(after, parts=marked(after.parts, new, change.sent)))
         kept = replace(kept, ids=found.ids, rollups=change.rollups)
         return Step(
             swept(kept, found.watermarks, rules),
-            {name: frames.TABLES[name].conform(rows) for name, rows in tables.items() if rows.height},
+            tables,
             found.rejects,
             found.fates,
             found.watermarks,
+            told_of.passed,
         )
 
     def told_again(self, state: SessionState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of frames.TABLES -> the same."""
+        """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of facts.SAID -> the same."""
+        return self._said(self._again(state, partition, said)).tables
+
+    def passed_again(
+        self, state: SessionState, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
+    ) -> tuple[Passed, ...]:
+        """The same to other stages; `gone`: what is taken back."""
+        if not self.rules.tells_people:
+            return ()
+        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, "visitor"))
+
+    def _said(self, rows: Mapping[str, pl.DataFrame], old: Told | None = None) -> SaidRows:
+        if not self.rules.tells_people:
+            return rows_alone(rows)
+        return with_facts(rows, "visitor", None if old is None else lambda: _people(old))
+
+    def _again(self, state: SessionState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         rules = self.rules
         whose = [rows.select("site", "visitor_id") for table, rows in said.items() if table in _OF_VISITORS]
         site, visitor_id = pl.concat([frames.SESSIONS.schema.to_frame().select("site", "visitor_id"), *whose]).unique()
@@ -85,11 +108,17 @@ class SessionsFold:
         before, _ = taken(state, np.unique(visitor_keys(of_partition, site, visitor_id)))
         as_sent = told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
         now = every_row(as_sent, rules) | {"rollups": rollups.rows(state.rollups.of_partition(partition), rules, self.name)}
-        conform = ((table, frames.TABLES[table].conform(now[table]), said[table]) for table in said if table in now)
-        return {table: rows.join(was, on=frames.TABLES[table].key, how="semi", nulls_equal=True) for table, rows, was in conform}
+        return among({name: rows.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, rows in now.items()}, said)
 
 
-_OF_VISITORS = ("sessions", "steps", "signals", "outcomes", "identities")
+def _people(old: Told) -> pl.DataFrame:
+    """Sessions that were told as no bot's, by their ids."""
+    return old.sessions.filter(~pl.col("is_bot")).select(
+        pl.col("site").cast(pl.String), "visitor_id", pl.col("told_id").alias("session_id")
+    )
+
+
+_OF_VISITORS = ("sessions", "steps", "signals", "outcomes", "identities", LAPSES.name)
 
 
 def _as_sent(sessions: pl.DataFrame) -> NDArray[np.bool_]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.attribution import ORDER_AFTER_COMMIT
+
 Query = Callable[[str], pl.DataFrame]
 
 LAST_LEFT = 8
@@ -21,16 +23,24 @@ class Live:
     statuses: dict[str, int]
     """Status -> sessions of people, not bots."""
     funnel: pl.DataFrame
-    """`journey`, `step`, `reached`, `abandoned`: a row a step that somebody reached."""
+    """`journey`, `step`, `reached`: a row a step that somebody reached."""
+    lapses: pl.DataFrame
+    """`journey`, `step`, `owner`, and how many lapses there are `silent`, `contacted`, `recovered`, `provisional`: most silence first."""
     signals: pl.DataFrame
-    """`signal`, `n`, `in_abandoned` (share of these sessions that were abandoned), most first."""
+    """`signal`, `n`, `in_abandoned` (share of these sessions that were abandoned; null: it is of no session), most first."""
     left: pl.DataFrame
-    """`left_at`, `site`, `visitor_id`, `step`, `owner`, `value_minor`, `currency`, `met` (signals, '' for none), latest first."""
+    """Those who left and have not been heard of: `left_at`, `site`, `visitor_id`, `step`, `owner`, `value_minor`, `currency`, `met` (signals, '' for none), latest first."""
 
 
 def look(query: Query, database: str) -> Live:
     """Read all of it; each query is one that a BI tool could send."""
-    return Live(_statuses(query, database), _funnel(query, database), _signals(query, database), _left(query, database))
+    return Live(
+        _statuses(query, database),
+        _funnel(query, database),
+        _lapses(query, database),
+        _signals(query, database),
+        _left(query, database),
+    )
 
 
 def _statuses(query: Query, database: str) -> dict[str, int]:
@@ -41,8 +51,17 @@ def _statuses(query: Query, database: str) -> dict[str, int]:
 def _funnel(query: Query, database: str) -> pl.DataFrame:
     return query(
         f"""
-        SELECT journey, step, sumIf(n, measure = 'reached') AS reached, sumIf(n, measure = 'abandoned') AS abandoned
-        FROM {database}.rollups_now WHERE measure IN ('reached', 'abandoned') GROUP BY journey, step
+        SELECT journey, step, sum(n) AS reached FROM {database}.rollups_now WHERE measure = 'reached' GROUP BY journey, step
+        """  # noqa: S608 - the name is from settings
+    )
+
+
+def _lapses(query: Query, database: str) -> pl.DataFrame:
+    return query(
+        f"""
+        SELECT journey, step, owner, countIf(status = 'silent') AS silent, countIf(status = 'contacted') AS contacted,
+               countIf(status = 'recovered') AS recovered, countIf(status = 'provisional') AS provisional
+        FROM {database}.outcomes_now GROUP BY journey, step, owner ORDER BY silent DESC, count() DESC, journey, step, owner
         """  # noqa: S608 - the name is from settings
     )
 
@@ -50,11 +69,14 @@ def _funnel(query: Query, database: str) -> pl.DataFrame:
 def _signals(query: Query, database: str) -> pl.DataFrame:
     return query(
         f"""
-        SELECT signal, count() AS n, uniqExactIf((site, visitor_id, session_id), left) / uniqExact((site, visitor_id, session_id)) AS in_abandoned
+        SELECT signal, count() AS n,
+               if(sum(in_session) = 0, NULL, uniqExactIf((site, visitor_id, session_id), left) / uniqExactIf((site, visitor_id, session_id), in_session))
+                   AS in_abandoned
         FROM (
-            SELECT s.signal AS signal, s.site AS site, s.visitor_id AS visitor_id, s.session_id AS session_id, o.outcome_id != '' AS left
+            SELECT s.signal AS signal, s.site AS site, s.visitor_id AS visitor_id, s.session_id AS session_id,
+                   s.session_id != '' AS in_session, o.outcome_id != '' AS left
             FROM {database}.signals_now AS s
-            LEFT JOIN {database}.outcomes_now AS o
+            LEFT JOIN (SELECT * FROM {database}.outcomes_now WHERE expectation = '{ORDER_AFTER_COMMIT}') AS o
                 ON s.site = o.site AND s.visitor_id = o.visitor_id AND s.session_id = o.session_id
         )
         GROUP BY signal ORDER BY n DESC, signal
@@ -67,7 +89,9 @@ def _left(query: Query, database: str) -> pl.DataFrame:
         f"""
         WITH last_left AS (
             SELECT site, visitor_id, session_id, step, owner, lapsed_at, value_minor, currency
-            FROM {database}.outcomes_now ORDER BY lapsed_at DESC, outcome_id LIMIT {LAST_LEFT}
+            FROM {database}.outcomes_now
+            WHERE expectation = '{ORDER_AFTER_COMMIT}' AND status IN ('provisional', 'silent')
+            ORDER BY lapsed_at DESC, outcome_id LIMIT {LAST_LEFT}
         )
         SELECT l.lapsed_at AS left_at, l.site AS site, l.visitor_id AS visitor_id, l.step AS step, l.owner AS owner,
                l.value_minor AS value_minor, l.currency AS currency, m.met AS met

@@ -223,6 +223,13 @@ def test_why_tells_a_session_of_the_store(replayed):
     assert "there is no session 'none' in chdb://" in error
 
 
+def test_why_wants_one_of_the_three_stories(called):
+    for options in ((), ("--order", "o1", "--customer", "c1"), ("--order", "o1", "--visitor", "v1")):
+        code, out, error = called("why", *options)
+        assert (code, out) == (2, "")
+        assert re.search(r"name one: --session|--visitor goes with", error)
+
+
 def test_expectations_lists_who_waits_for_what(called, monkeypatch):
     said = {each["name"]: each for each in the_json(called("expectations", "--json"))}
     code, long, aside = called("expectations")

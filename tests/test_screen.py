@@ -1,5 +1,6 @@
 """The terminal view, at every size."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -15,8 +16,13 @@ PULSE = Pulse(1_234.5, 10_000, AT, 60.0, 0)
 STEPS = [step.name for step in SHOP.steps]
 LIVE = Live(
     {"open": 5, "abandoned": 3, "converted": 1},
-    pl.DataFrame({"journey": "shop", "step": STEPS, "reached": [90, 80, 30, 20, 12, 9, 4], "abandoned": [0, 0, 2, 1, 0, 0, 0]}),
-    pl.DataFrame({"signal": ["rage_click", "slow_page"], "n": [7, 2], "in_abandoned": [0.5, 0.25]}),
+    pl.DataFrame({"journey": "shop", "step": STEPS, "reached": [90, 80, 30, 20, 12, 9, 4]}),
+    pl.DataFrame(
+        [("order", "shipped", "warehouse", 4, 2, 3, 1), ("shop", "cart", "shop", 2, 0, 0, 40), ("order", "delivered", "carrier", 0, 1, 5, 0),
+         ("support", "opened", "support", 0, 0, 1, 0)],
+        schema=["journey", "step", "owner", "silent", "contacted", "recovered", "provisional"], orient="row",
+    ),
+    pl.DataFrame({"signal": ["rage_click", "slow_page"], "n": [7, 2], "in_abandoned": [0.5, None]}),
     pl.DataFrame(
         {
             "left_at": [AT] * 8, "site": "atlantic", "visitor_id": [f"visitor-{number}" for number in range(8)], "step": "cart",
@@ -41,10 +47,12 @@ def test_the_whole_view_has_everything():
         "payments",
         "rage click",
         "left without a word",
-        "19.99 EUR",
+        "EUR 19.99",
         "nothing we saw",
         "50%",
-        "abandoned, by the step",
+        "expected, and did not come",
+        "order/shipped",
+        "warehouse",
     ):
         assert word in text
 
@@ -55,6 +63,31 @@ def test_what_is_shown_fits_and_has_those_who_left(columns, lines):
     assert len(text.rstrip().splitlines()) <= lines
     assert "atlantic" in text
     assert "purchased" in text
+    assert "order/shipped" in text
+    assert all(len(line) <= columns for line in text.splitlines())
+
+
+def test_what_became_of_what_was_expected_stands_beside_its_step_and_owner():
+    lines = [line.strip("│ ").split() for line in shown(LIVE, 100).splitlines()]
+
+    assert ["step", "owner", "silent", "contacted", "recovered", "undecided"] in lines
+    assert ["order/shipped", "warehouse", "████████████", "4", "2", "3", "1"] in lines
+    assert ["shop/cart", "shop", "███", "2", "-", "-", "40"] in lines
+    assert ["support/opened", "support", "█", "-", "-", "1", "-"] in lines
+
+
+def test_while_nothing_is_decided_the_bars_show_what_is_to_be():
+    undecided = LIVE.lapses.with_columns(pl.lit(0).alias(name) for name in ("silent", "contacted", "recovered"))
+    lines = [line.strip("│ ").split() for line in shown(replace(LIVE, lapses=undecided), 100).splitlines()]
+
+    assert ["shop/cart", "shop", "████████████", "-", "-", "-", "40"] in lines
+
+
+def test_a_store_without_lapses_shows_the_rest():
+    text = shown(replace(LIVE, lapses=LIVE.lapses.clear(), signals=LIVE.signals.clear()), 80, 24)
+
+    assert "did not come" not in text
+    assert "atlantic" in text
 
 
 def test_before_the_first_visitor_it_says_so():

@@ -6,12 +6,15 @@ import pytest
 
 from agents.terminal import plain
 from agents.versions import VersionClock
-from agents.why_command import NoSuchSession, found, show
+from agents.why_command import NothingToTell, show
+from agents.why_command import session as found
 from pipeline.frames import TABLES
+from pipeline.session_story import session_story
 from pipeline.sessions import SessionsFold
-from pipeline.story import EVENT, SIGNAL, Story, story
+from pipeline.story import EVENT, SIGNAL, Story
 from sinks.reader import Reader
-from tests.builders import cart, checkout, click, identify, product, purchase, records, view
+from tests.builders import cart, checkout, click, clock, identify, product, purchase, records, view
+from tests.stores import rows_of as made_up
 from tests.strategies import RULES
 from tests.views import FAR, now, told
 
@@ -36,9 +39,9 @@ def told_of(log, **said) -> Story:
     rows = {**rows_of(log), **said}
     (session,) = rows["sessions"]
     names = ("steps", "signals", "outcomes", "events")
-    return story(
+    return session_story(
         session,
-        **{
+        {
             name: sorted(
                 rows.get(name, []),
                 key=lambda row: row.get("event_at") or row.get("fired_at") or row.get("first_at") or row["due_at"],
@@ -81,8 +84,11 @@ def test_the_story_of_somebody_who_left():
         "10:32:30 | order_after_commit lapses | provisional | shop",
     ]
     assert said.ending == (
-        "Abandoned at checkout of journey shop, with 4,500 minor units of EUR at stake.",
-        "order_after_commit: not decided yet whether it was silent: nobody was asked whether the customer contacted support.",
+        "Abandoned at checkout of journey shop, with EUR 45.00 at stake.",
+        (
+            "Expected of shop by 2026-03-02 10:32: a customer who has begun to buy places an order (order_after_commit). It has not come, "
+            "and whether the customer stays silent about it is not decided yet; EUR 45.00 is at stake."
+        ),
         "No cause is decided; what weighs most before it is page_error, 15 of 15 points.",
     )
     assert said.score.lines() == ("15 of 15 points: page_error",)
@@ -111,19 +117,37 @@ def test_every_session_has_its_ending(log, ending):
 
 def test_an_open_session_has_none_yet():
     rows = {name: rows.to_dicts() for name, rows in now(told(FOLD, records([cart(at="10:00")]))).items()}
-    said = story(rows["sessions"][0], steps=rows["steps"], signals=[], outcomes=[], events=rows["events"])
+    said = session_story(rows["sessions"][0], {"steps": rows["steps"], "signals": [], "outcomes": [], "events": rows["events"]})
 
     assert said.ending == ("Still open: it has reached cart so far.",)
     assert "ended" not in {moment.kind for moment in said.moments}
 
 
 def test_a_cause_that_was_decided_is_told():
-    outcome = {**rows_of(LEFT)["outcomes"][0], "status": "silent", "cause": "page_error"}
+    rows = rows_of(LEFT)
+    cause = {"cause": "page_error", "cause_id": rows["signals"][0]["signal_id"]}
+    outcome = {**rows["outcomes"][0], "status": "silent", "decided_at": clock("+1d 10:32"), **cause}
 
     assert told_of(LEFT, outcomes=[outcome]).ending[1:] == (
-        "order_after_commit: silent: the customer never contacted support about it.",
-        "Cause: page_error.",
+        (
+            "Expected of shop by 2026-03-02 10:32: a customer who has begun to buy places an order (order_after_commit). It did not come, "
+            "and the customer did not contact support about it: silent since 2026-03-03 10:32; EUR 45.00 is at stake. "
+            "Cause: page_error on 2026-03-02 10:02 (js_error: cart is not defined)."
+        ),
     )
+
+
+def test_what_an_order_of_the_visit_met_later_is_of_another_story():
+    """Signals and lapses of an order name the visit in which it was placed."""
+    log = [cart(at="10:00"), purchase(at="10:01", order_id="o1")]
+    later = {"order_id": "o1", "session_id": "s1", "visitor_id": "ann"}
+    signals = made_up("signals", {"signal": "eta_slip", "weight": 20.0, **later}).to_dicts()
+    outcomes = made_up("outcomes", {"expectation": "delivered_by_promise", **later}).to_dicts()
+    said = told_of(log, signals=signals, outcomes=outcomes)
+
+    assert {moment.kind for moment in said.moments} == {"began", "event", "step", "ended"}
+    assert (said.score.points, said.lapses, said.notes) == (0.0, (), ())
+    assert said.further == (("order", "o1"),)
 
 
 def test_a_score_that_its_signals_do_not_explain_is_said():
@@ -171,11 +195,11 @@ def test_of_several_sessions_one_must_be_chosen_and_none_is_said(filled):
     both = found(filled, "two", None, None)
     hers = found(filled, "two", "it's", "shop")
 
-    assert [row["visitor_id"] for row in both] == ["it's", "bob"]
-    assert hers.session["visitor_id"] == "it's"
+    assert [row["visitor_id"] for row in both.rows] == ["it's", "bob"]
+    assert hers.row["visitor_id"] == "it's"
     assert [moment.what for moment in hers.moments if moment.kind == EVENT] == ["add_to_cart"]
 
-    with pytest.raises(NoSuchSession, match="there is no session 's1', visitor 'bob' in chdb"):
+    with pytest.raises(NothingToTell, match="there is no session 's1', visitor 'bob' in chdb"):
         found(filled, "s1", "bob", None)
 
 
