@@ -1,107 +1,79 @@
-"""People of a simulated shop: what the fold by person says once it has heard of all that the folds by visitor and by order said, and of every ticket."""
+"""A simulated shop through all folds, to the one by person: it hears the facts that the others tell, every ticket, and whose everything is."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from pipeline.events import event_schema
-from pipeline.expectations import EXPECTATIONS
+from pipeline.fold import Step
 from pipeline.journeys import JourneysFold
 from pipeline.journeys_rules import JourneysRules
 from pipeline.keys import contact_keys, person_links
-from pipeline.passed import LINK, TYPES, heard
+from pipeline.passed import LINK, PEOPLE, TYPES, heard
 from pipeline.person_log import FACTS
+from pipeline.session_rules import SessionRules
 from pipeline.simulator.simulator import Simulated
 from tests.builders import watermarks
+from tests.commerce_strategies import RULES
+from tests.simulated_shop import commerce_steps, session_steps
 from tests.views import now
 
-Tables = Mapping[str, pl.DataFrame]
-
 COLUMNS = heard("ticket", LINK, TYPES, *FACTS)
-WINDOWS = {each.name: (each.silence, each.recovery) for each in EXPECTATIONS} | {
-    "order_after_commit": (timedelta(hours=24), timedelta(days=7))
-}
-VISITOR, ORDER = "visitor", "order"
 
 
-def people(told: Simulated, sessions: Tables, commerce: Tables, rules: JourneysRules, until: datetime) -> dict[str, pl.DataFrame]:
-    """What its tables show when time has come to `until`."""
+def people(told: Simulated, rules: JourneysRules, until: datetime) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """The visits as they were told of last, and what the tables of people show when time has come to `until`."""
+    of_clicks = session_steps(told, SessionRules(tells_people=True))
+    of_orders = commerce_steps(told, replace(RULES, tells_people=True))
+    first = [*_tickets(told), *_passed(of_clicks), *_passed(of_orders)]
     fold = JourneysFold(rules)
     state, reached = fold.empty(), watermarks({0: None})
-    batch = _laid(_facts(told, sessions, commerce))
+    batch = _laid(first, is_forwarded=False)
     steps = []
     while batch.height:
         steps.append(fold.step(state, batch, reached))
         state = steps[-1].state
-        batch = _laid(
-            [each.rows.drop("partition").with_columns(family=pl.lit(each.table)) for each in steps[-1].passed], len(steps)
-        )
+        batch = _laid(_passed(steps[-1:], after=len(first) + len(steps)), is_forwarded=True)
     steps.append(fold.step(state, batch, watermarks({0: until})))
     assert not steps[-1].passed, "time alone sends nothing on"
     assert sum(step.rejects.height for step in steps) == 0, "nothing that is simulated is too late to be applied"
-    return now(steps)
+    visits = pl.concat([rows for rows in _passed(of_clicks) if rows["family"].first() == "visit"])
+    return visits.unique(["site", "visitor_id", "session_id"], keep="last", maintain_order=True), now(steps)
 
 
-def _laid(frames: list[pl.DataFrame], n_steps: int = 0) -> pl.DataFrame:
-    """These rows as a fold is given them. Frames: with `family` -> heard"""
-    rows = pl.concat([pl.DataFrame(schema=COLUMNS).clear(), *frames], how="diagonal_relaxed")
-    beside = {"partition": pl.lit(0), "offset": pl.int_range(pl.len()), "version": pl.lit(n_steps), "watermark": pl.lit(None)}
-    origin = {"origin_topic": pl.lit("tickets"), "origin_partition": pl.lit(0), "origin_offset": pl.int_range(pl.len())}
-    rows = rows.with_columns(**beside, **origin, is_forwarded=pl.lit(n_steps > 0))
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
-
-
-def _facts(told: Simulated, sessions: Tables, commerce: Tables) -> list[pl.DataFrame]:
-    """Every record and link, at its own key."""
-    visits = sessions["sessions"].filter(pl.col("is_bot") == 0)
-    carts = visits.select("site", "visitor_id", "session_id", "cart_id")
-    placed = (
-        told.orders.filter(pl.col("event_type").cast(pl.String) == "order_placed")
-        .group_by("site", "order_id")
-        .agg(pl.col("event_at").min().alias("placed_at"), pl.col("cart_id").drop_nulls().first())
-    )
-    of_visits = sessions["outcomes"].join(carts, on=["site", "visitor_id", "session_id"], how="left")
-    return [
-        _fact("visit", visits, VISITOR),
-        _fact("case", commerce["cases"].join(placed, on=["site", "order_id"], how="left"), ORDER),
-        _fact("lapse", _with_windows(of_visits), VISITOR),
-        _fact("lapse", _with_windows(commerce["outcomes"]), ORDER),
-        _fact("signal", sessions["signals"], VISITOR),
-        _fact("signal", commerce["signals"], ORDER),
-        told.tickets.select(*event_schema("ticket").names(), contact_keys(told.tickets).alias("key"), family=pl.lit("ticket")),
-        *_links(told, sessions),
-    ]
-
-
-def _fact(kind: str, rows: pl.DataFrame, key: str) -> pl.DataFrame:
-    known = [name for name in FACTS[kind] if name in rows.columns]
-    said = rows.select(known).with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
-    return said.with_columns(pl.concat_str(pl.lit(f"{key}:"), f"{key}_id").alias("key"), family=pl.lit(kind))
-
-
-def _with_windows(lapses: pl.DataFrame) -> pl.DataFrame:
-    def span(which: int) -> pl.Expr:
-        spans = {name: windows[which] for name, windows in WINDOWS.items()}
-        return pl.col("expectation").replace_strict(spans, return_dtype=pl.Duration("ms"))
-
-    return lapses.with_columns(
-        (pl.col("lapsed_at") + span(0)).alias("silent_at"), (pl.col("lapsed_at") + span(1)).alias("recovers_until")
-    )
-
-
-def _links(told: Simulated, sessions: Tables) -> list[pl.DataFrame]:
-    clicks = sessions["identities"].select(
-        "site",
-        pl.concat_str("visitor_id", "customer_id", pl.col("linked_at").to_physical()).alias("event_id"),
-        pl.col("linked_at").alias("event_at"),
-        pl.concat_str(pl.lit("visitor:"), "visitor_id").alias("key"),
-        pl.concat_str(pl.lit("customer:"), "customer_id").alias("belongs_to"),
-        pl.lit("clickstream").alias("told_by"),
-    )
+def _tickets(told: Simulated) -> list[pl.DataFrame]:
+    """As intake sends them, and what orders and tickets know of whose they are."""
+    events = told.tickets.select(*event_schema("ticket").names(), contact_keys(told.tickets).alias("key"), "record_at")
+    origin = {"origin_topic": pl.lit("tickets"), "origin_partition": pl.lit(0, pl.Int32)}
+    tickets = events.with_columns(**origin, origin_offset=pl.int_range(pl.len(), dtype=pl.Int64), family=pl.lit("ticket"))
     partition = pl.lit(0, pl.Int32).alias("partition")
-    others = [
+    links = [
         person_links(events.with_columns(partition), family).drop("partition")
         for family, events in (("order", told.orders), ("ticket", told.tickets))
     ]
-    return [links.with_columns(family=pl.lit(LINK)) for links in (clicks, *others)]
+    return [frame.with_columns(version=pl.lit(0, pl.Int64)) for frame in (tickets, *(_named(each, LINK) for each in links))]
+
+
+def _passed(steps: Sequence[Step[Any]], after: int = 0) -> list[pl.DataFrame]:
+    """What these steps send to people, each under the version of its step."""
+    return [
+        _named(each.rows.drop("partition"), each.table).with_columns(version=pl.lit(after + place, pl.Int64))
+        for place, step in enumerate(steps)
+        for each in step.passed
+        if each.to == PEOPLE
+    ]
+
+
+def _named(rows: pl.DataFrame, family: str) -> pl.DataFrame:
+    return rows.with_columns(family=pl.lit(family))
+
+
+def _laid(frames: Iterable[pl.DataFrame], *, is_forwarded: bool) -> pl.DataFrame:
+    """These rows as a fold is given them. Frames: -> heard"""
+    rows = pl.concat([pl.DataFrame(schema=COLUMNS), *frames], how="diagonal_relaxed")
+    beside = {"partition": pl.lit(0), "offset": pl.int_range(pl.len()), "watermark": pl.lit(None)}
+    rows = rows.with_columns(**beside, is_forwarded=pl.lit(is_forwarded))
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())

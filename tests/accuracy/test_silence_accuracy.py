@@ -22,7 +22,7 @@ from pipeline.simulator.scenarios import SCENARIOS
 from pipeline.simulator.simulator import Simulated, simulated
 from tests.accuracy.people import people
 from tests.accuracy.test_accuracy import reaches
-from tests.simulated_shop import WHO, drawn_seed, folded, folded_commerce
+from tests.simulated_shop import WHO, drawn_seed
 
 N_CLICKS = 150_000
 RULES = JourneysRules(expectations=(*(replace(each, enabled="on") for each in OF_TICKETS), *OF_PERSONS))
@@ -59,9 +59,8 @@ def seed() -> int:
 @pytest.fixture(scope="module")
 def shop(seed) -> Shop:
     told = simulated(seed, N_CLICKS, scenario=WEATHER)
-    tables = folded(told)
-    found = people(told, tables, folded_commerce(told), RULES, A_YEAR_LATER)
-    return Shop(told, tables["sessions"], _known(found["outcomes"]))
+    sessions, found = people(told, RULES, A_YEAR_LATER)
+    return Shop(told, sessions, _known(found["outcomes"]))
 
 
 def _known(rows: pl.DataFrame) -> pl.DataFrame:
