@@ -31,7 +31,7 @@ STYLES = {
     OUTCOME: "bold red",
     ENDED: "bold",
 }
-_ROOMY = 100
+_ROOMY = 130
 """Columns of a terminal in which a moment has one for each thing that is known of it."""
 _SESSIONS = ("site", "visitor_id", "customer_id", "started_at", "ended_at", "status", "furthest_step", "friction_score")
 
@@ -118,7 +118,7 @@ def show(told: Story) -> None:
     console.print()
     console.print(_timeline(told, console.width))
     for sentence in told.ending:
-        console.print(sentence, markup=False)
+        console.print(f"- {sentence}", markup=False)
     if told.score is not None:
         console.print()
         console.print(f"[bold]friction score {row['friction_score']:g} of 100[/bold]")

@@ -36,7 +36,7 @@ def customer_story(customer: Row, rows: Rows, meanings: Meanings = MEANINGS, *, 
             *map(moments.answer, rows["answers"]),
             *map(moments.signal, signals if is_whole else later),
             *map(moments.lapse, outcomes),
-            *moments.events_and_steps(rows.get("events", ()), rows.get("steps", ())),
+            *moments.events_and_steps(moments.without_openings(rows.get("events", ()), rows["contacts"]), rows.get("steps", ())),
         ]
     )
     shown, n_left_out = (told, 0) if is_whole else shortened(told, MOST)

@@ -28,7 +28,7 @@ def order_story(order: Row, rows: Rows, meanings: Meanings = MEANINGS, *, is_who
                 moments.visit(row, [each for each in rows["signals"] if moments.is_of_visit(each) and _is_of(each, row)])
                 for row in rows["sessions"]
             ),
-            *moments.events_and_steps(rows["events"], rows["steps"]),
+            *moments.events_and_steps(moments.without_openings(rows["events"], rows["contacts"]), rows["steps"]),
             *map(moments.signal, rows["signals"]),
             *map(moments.contact, rows["contacts"]),
             *map(moments.answer, rows["answers"]),
@@ -91,13 +91,9 @@ def _parcel(row: Row) -> str:
         row["carrier"],
         *(f"{what} {spelt(row[name])}" for name, what in _DATES if row[name]),
         moments.kept(row),
-        f"its date moved {row['n_eta_changes']} times"
-        if row["n_eta_changes"] > 1
-        else "its date moved"
-        if row["n_eta_changes"]
-        else "",
+        moments.times(row["n_eta_changes"], "its date moved"),
         moments.counted(row["n_attempts_failed"], "failed attempt") if row["n_attempts_failed"] else "",
-        f"the customer was told {row['n_notified']} times" if row["n_notified"] else "",
+        moments.times(row["n_notified"], "the customer was told"),
     )
     return f"Parcel {row['delivery_id']}, {row['status'].replace('_', ' ') or 'nothing heard of it'}: {moments.listed(said)}."
 

@@ -17,7 +17,7 @@ Rows = Mapping[str, Sequence[Row]]
 
 BEGAN, VISIT, CASE, EVENT, STEP, SIGNAL = "began", "visit", "case", "event", "step", "signal"
 CONTACT, ANSWER, ENDED, OUTCOME = "contact", "answer", "ended", "outcome"
-_RANK = {kind: rank for rank, kind in enumerate((BEGAN, VISIT, CASE, EVENT, STEP, SIGNAL, CONTACT, ANSWER, ENDED, OUTCOME))}
+_RANK = {kind: rank for rank, kind in enumerate((BEGAN, VISIT, CASE, CONTACT, ANSWER, EVENT, STEP, SIGNAL, ENDED, OUTCOME))}
 """What is told first of what happened at the same time."""
 _REPEATED = (EVENT, VISIT)
 _LEAST = (EVENT, STEP, VISIT)

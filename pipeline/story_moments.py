@@ -26,6 +26,12 @@ def step(row: Row) -> Moment:
     return Moment(row["first_at"], STEP, f"reaches {row['step']}", "", kind, owner=row["owner"])
 
 
+def without_openings(events: Sequence[Row], contacts: Sequence[Row]) -> list[Row]:
+    """Events but those that the moment of their ticket tells."""
+    opened = {(row["ticket_id"], row["opened_at"]) for row in contacts}
+    return [row for row in events if row["event_type"] != "ticket_opened" or (row["ticket_id"], row["event_at"]) not in opened]
+
+
 def events_and_steps(events: Sequence[Row], steps: Sequence[Row]) -> list[Moment]:
     """The event that reached a step says so; a step of which no event is stored stands for itself."""
     reached = {(row["journey"], row["step"], row["first_at"]): row for row in steps}
@@ -130,8 +136,8 @@ def ticket(row: Row) -> str:
             replied,
             "a bot alone" if row["is_bot_only"] else "",
             _after(row["resolution_ms"], "solved"),
-            _times(row["n_reopens"], "opened again"),
-            _times(row["n_transfers"], "passed on"),
+            times(row["n_reopens"], "opened again"),
+            times(row["n_transfers"], "passed on"),
             "escalated" if row["is_escalated"] else "",
             "" if row["csat"] is None else f"CSAT {row['csat']} of 5",
         )
@@ -165,6 +171,11 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
+def times(n: int, what: str) -> str:
+    """`its date moved`, `its date moved 2 times`; '' for never."""
+    return "" if not n else f"{what} {n:,} times" if n > 1 else what
+
+
 def listed(parts: Iterable[str]) -> str:
     """Those that say something."""
     return ", ".join(part for part in parts if part)
@@ -172,7 +183,3 @@ def listed(parts: Iterable[str]) -> str:
 
 def _after(ms: int | None, what: str, absent: str = "") -> str:
     return absent if ms is None else f"{what} after {span(timedelta(milliseconds=ms))}"
-
-
-def _times(n: int, what: str) -> str:
-    return "" if not n else f"{what} {n} times" if n > 1 else what

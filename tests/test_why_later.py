@@ -59,6 +59,7 @@ TABLES = {
         {"family": "delivery", "event_id": "e2", "event_type": "in_transit", "event_at": clock("+2d 10:00"), "detail": "p1 dhl"},
         {"family": "delivery", "event_id": "e3", "event_type": "in_transit", "event_at": clock("+2d 10:00"), "detail": "p11 dhl"},
         {"family": "ticket", "event_id": "e4", "event_type": "ticket_opened", "event_at": clock("+5d 10:00"), "ticket_id": "t1"},
+        {"family": "ticket", "event_id": "e5", "event_type": "customer_message", "event_at": clock("+5d 10:30"), "ticket_id": "t1"},
         *({"family": "clickstream", "event_id": f"k{n}", "event_type": "page_view", "event_at": clock(f"+7d 08:0{n}"), "visitor_id": "ann", "page": "/"}
           for n in range(5)),
     ],
@@ -98,8 +99,8 @@ def test_an_order_is_told_from_its_visit_to_what_was_said_of_it(reader, capsys):
         "04 10:00 | in_transit | p1 dhl",
         "05 10:00 | eta_slip | weather | 20.0 | carrier",
         "06 10:00 | delivered_by_promise lapses | p1 | contacted by ticket t1 | carrier",
-        "07 10:00 | ticket_opened | t1",
         "07 10:00 | contacts support: email, delivery | t1 | open, about o1, no reply yet | carrier",
+        "07 10:30 | customer_message | t1",
         "07 18:00 | first_reply_after_ticket lapses | t1 | silent | support",
         "08 10:00 | order reaches delivered | carrier",
         "08 12:00 | answers nps: 3 | support",
@@ -158,12 +159,12 @@ def test_all_of_a_customer_has_every_event_of_theirs_and_none_of_others(reader):
     events = [
         line
         for line in lines(customer(reader, "c9", is_whole=True))
-        if " | page_view" in line or "_placed" in line or "_opened" in line
+        if " | page_view" in line or "_placed" in line or "_message" in line
     ]
 
     assert events == [
         "02 10:02 | order_placed | o1 | order reaches placed | shop",
-        "07 10:00 | ticket_opened | t1",
+        "07 10:30 | customer_message | t1",
         *(f"09 08:0{n} | page_view | /" for n in range(3)),
     ]
 
