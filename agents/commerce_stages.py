@@ -32,12 +32,12 @@ def commerce_stages(
     decode_of: Callable[[str], Decode],
     watch_of: Callable[[str], Watch],
 ) -> list[Stage[Any]]:
-    """All of them, that of visits first. `rules`: of the fold by order, of the one by person; `decode_of` is asked with the family, `watch_of` with the topic."""
+    """All of them, that of visits first, which tells people. `rules`: of the fold by order, of the one by person; `decode_of` is asked with the family, `watch_of` with the topic."""
     by_order, by_person = rules
     intake = intake_stages(kafka.prefix, kafka.topics, decode_of, watch_of=watch_of, allowed_lateness=by_order.allowed_lateness)
     commerce, people = (topics.passed(kafka.prefix, to) for to in (COMMERCE, PEOPLE))
     visits = replace(visits, outputs={PEOPLE: people})
-    cases, persons = FulfilmentFold(by_order), JourneysFold(by_person)
+    cases, persons = FulfilmentFold(replace(by_order, tells_people=True)), JourneysFold(by_person)
     orders = Stage(
         cases.name,
         commerce,

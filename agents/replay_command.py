@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from agents.settings import Settings
 from pipeline.checks import Bounds
 from pipeline.frames import FATE_NAMES
 from pipeline.fulfilment import FulfilmentFold
+from pipeline.journeys import JourneysFold
 from pipeline.sessions import SessionsFold
 from sinks.clickhouse import ClickHouse
 
@@ -76,7 +77,8 @@ def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: termina
     with inputs.planned() as (engine, planned), ClickHouse(dsn, settings.clickhouse.database) as clickhouse:
         store = ReplayStore(clickhouse, batch_rows=settings.clickhouse.batch_rows)
         store.open()
-        done = Replay(planned, folds(settings), settings.bounds(), until).run(engine, store, seen=reading(way), told=folding(way))
+        replay = Replay(planned, folds(settings), settings.bounds(), until, people=people(settings))
+        done = replay.run(engine, store, seen=reading(way), told=folding(way))
     for family, n in done.unused.items():
         terminal.warning(f"{n:,} good events of family {family} were read and not used: nothing folds it yet")
     warn_rowless(done.rowless)
@@ -86,8 +88,14 @@ def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: termina
 
 
 def folds(settings: Settings) -> tuple[Fold, ...]:
-    """Everything that events are folded by."""
-    return SessionsFold(settings.session_rules(store_events=True)), FulfilmentFold(settings.fulfilment_rules(store_events=True))
+    """Everything that events are folded by, but tickets."""
+    visits, cases = settings.session_rules(store_events=True), settings.fulfilment_rules(store_events=True)
+    return SessionsFold(replace(visits, tells_people=True)), FulfilmentFold(replace(cases, tells_people=True))
+
+
+def people(settings: Settings) -> JourneysFold:
+    """Who joins what these say, and tickets."""
+    return JourneysFold(settings.journeys_rules(store_events=True))
 
 
 def look(inputs: Inputs, bounds: Bounds, way: terminal.Way) -> Look:

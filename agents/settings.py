@@ -293,8 +293,8 @@ class Settings(BaseSettings):
         self.session_rules()
         return self
 
-    def session_rules(self, *, store_events: bool | None = None, tells_people: bool | None = None) -> SessionRules:
-        """What the sessions fold is told; `store_events` overrules the setting, and `tells_people` whether orders are read."""
+    def session_rules(self, *, store_events: bool | None = None) -> SessionRules:
+        """What the sessions fold is told; `store_events` overrules the setting."""
         sessions, rollups = self.sessions, self.rollups
         return SessionRules(
             gap=timedelta(minutes=sessions.gap_min),
@@ -308,7 +308,6 @@ class Settings(BaseSettings):
             dimensions=rollups.dimensions,
             store_events=self.store.events if store_events is None else store_events,
             send_every=timedelta(seconds=sessions.send_every_s),
-            tells_people=self.fulfilment.enabled if tells_people is None else tells_people,
         )
 
     def fulfilment_rules(self, *, store_events: bool | None = None) -> FulfilmentRules:
@@ -320,7 +319,6 @@ class Settings(BaseSettings):
             journeys=self.case_journeys(),
             expectations=tuple(each for each in self.all_expectations() if each.key in CASE_KEYS),
             store_events=self.store.events if store_events is None else store_events,
-            tells_people=True,
         )
 
     def journeys_rules(self, *, store_events: bool | None = None) -> JourneysRules:

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,8 @@ def _stages(settings: Settings, again: Again) -> list[Stage[Any]]:
     def watch_of(topic: str) -> Limited:
         return Limited(settings.dead_letters.limit(), topic=topic, stop=partial(end_process, code=EXIT_DATA))
 
-    fold, clicks = SessionsFold(settings.session_rules()), kafka.clickstream_topic
+    rules, clicks = replace(settings.session_rules(), tells_people=settings.fulfilment.enabled), kafka.clickstream_topic
+    fold = SessionsFold(rules)
     visits: Stage[Any] = Stage(fold.name, clicks, fold, decode_of(fold.family), watch_of(clicks), again)
     if not settings.fulfilment.enabled:
         return [visits]

@@ -21,8 +21,8 @@ _TALKS = (*ASKS, *HUMAN_REPLIES, "human_joined")
 """What shows that a customer who had left is there again."""
 
 
-def contacts(log: TicketLog, cases: pl.DataFrame, texts: pl.DataFrame, rules: JourneysRules) -> pl.DataFrame:
-    """Frames: PERSON + CASE, `sentiment` and `n_texts_unread` a ticket -> rows of frames.CONTACTS."""
+def contacts(log: TicketLog, cases: pl.DataFrame, known_by: pl.Series, texts: pl.DataFrame, rules: JourneysRules) -> pl.DataFrame:
+    """Frames: PERSON + CASE, `linked_by`, `sentiment` and `n_texts_unread` a ticket -> rows of frames.CONTACTS."""
     tickets, begins = log.tickets, log.begins
     said = log.said({name: tickets.first(log.has(name)) for name in _FIRST} | {name: tickets.last(log.has(name)) for name in _LAST})
     whose = log.whose(begins)
@@ -63,6 +63,7 @@ def contacts(log: TicketLog, cases: pl.DataFrame, texts: pl.DataFrame, rules: Jo
             _else(whose["home_visitor"], said["visitor_id"]).alias("visitor_id"),
             whose["customer_id"],
             _else(said["account_id"], whose["home_account"]).alias("account_id"),
+            known_by,
             *(said[name] for name in ("order_id", "session_id", "channel", *_LAST)),
             *where.get_columns(),
             pl.Series("is_outbound", log.is_outbound, pl.UInt8),

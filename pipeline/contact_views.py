@@ -18,6 +18,7 @@ from pipeline.journeys_rules import JourneysRules
 from pipeline.moments import moments
 from pipeline.person_log import CASE, LAPSE, PEOPLE, PERSON, SIGNAL, TICKETS, VISIT, PersonLog
 from pipeline.sentiment import is_read, sentiments
+from pipeline.ticket_links import linked_by
 from pipeline.ticket_log import TicketLog
 from pipeline.ticket_signal_rows import as_candidates, signal_rows
 from pipeline.ticket_signals import Heard, fired
@@ -37,7 +38,7 @@ class ToldContacts:
     moments: pl.DataFrame
     """MOMENTS."""
     next_ms: Millis
-    """Of each person the first time at or after now beyond which a lapse of theirs changes by itself; NEVER: none does."""
+    """Of each person the first time at or after now beyond which something of theirs changes by itself; NEVER: nothing does."""
     n_texts_unread: int
     """Texts of customers in a language that is not read for sentiment; a ticket's own are in its row."""
 
@@ -60,11 +61,15 @@ def _nothing() -> ToldContacts:
 def _told(log: PersonLog, seen: pl.DataFrame, rules: JourneysRules) -> ToldContacts:
     tickets = TicketLog.of(log)
     texts = _texts(tickets, rules)
-    rows = contacts(tickets, log.cases, _of_tickets(tickets, texts), rules)
+    known_by, given_up_ms = linked_by(tickets, log.cases, rules)
+    rows = contacts(tickets, log.cases, known_by, _of_tickets(tickets, texts), rules)
     surveys = answers(tickets, rows, log.cases, texts["sentiment"], rules)
     heard = Heard(tickets, texts["sentiment"].to_numpy(), rows["topic"], rules.ticket_signals)
     signals = signal_rows(tickets, fired(heard), rows, surveys)
     lapses, next_ms = ticket_lapses(tickets, rows, seen, rules)
+    person = tickets.person[tickets.begins]
+    is_waited_for = given_up_ms >= log.people["now_ms"].to_numpy()[person]
+    np.minimum.at(next_ms, person[is_waited_for], given_up_ms[is_waited_for])
     return ToldContacts(
         {"contacts": rows, "answers": surveys, "signals": signals.drop("person")},
         lapses,

@@ -15,16 +15,17 @@ import polars as pl
 
 from pipeline.expectation import Expectation
 from pipeline.expectations.next_order import NEXT_ORDER
-from pipeline.frames import CUSTOMERS
+from pipeline.frames import CUSTOMERS, schema
 from pipeline.groups import NEVER, Millis
 from pipeline.journeys_rules import JourneysRules
 from pipeline.outcome_views import known
-from pipeline.person_log import PersonLog
+from pipeline.person_log import PERSON, PersonLog
 from pipeline.rhythms import due_ms, orders
 from pipeline.table import TIME
 from pipeline.watermark import milliseconds
 
 _COLUMNS = ("partition", *(name for name in CUSTOMERS.schema if name != "is_deleted"))
+_SHAPE = schema({**PERSON, "partition": pl.Int32, **{name: CUSTOMERS.schema[name] for name in _COLUMNS[1:]}})
 _SURVEYS = ("csat_answered", "nps_answered", "ces_answered")
 _DAY_MS = 86_400_000
 
@@ -51,6 +52,9 @@ def told_customers(log: PersonLog, outcomes: pl.DataFrame, moments: pl.DataFrame
         .filter(pl.col("customer_id").fill_null("") != "")
         .join(pl.concat(whose), on="person", how="semi", maintain_order="left")
     )
+    next_ms = np.full(log.people.height, NEVER, dtype=np.int64)
+    if rows.is_empty():  # of most visitors
+        return ToldCustomers(pl.DataFrame(schema=_SHAPE), next_ms)
     for facts in (
         _seen(visits, cases, tickets, moments),
         _accounts(visits, cases),
@@ -63,7 +67,6 @@ def told_customers(log: PersonLog, outcomes: pl.DataFrame, moments: pl.DataFrame
         rows = rows.join(facts, on="person", how="left", maintain_order="left")
     counted = ("n_sessions", "n_orders", "n_order_days", "n_contacts", "n_lapses", "n_silent", "n_late_deliveries")
     rows = _judged(rows.with_columns(pl.col(counted).fill_null(0).cast(pl.UInt32)), awaited, rules)
-    next_ms = np.full(log.people.height, NEVER, dtype=np.int64)
     for name in ("at_risk_ms", "lapsed_ms"):
         ahead = rows.filter(pl.col(name) >= pl.col("now_ms"))
         np.minimum.at(next_ms, ahead["person"].to_numpy(), ahead[name].to_numpy())

@@ -29,6 +29,8 @@ class JourneysRules:
     """How long after its last record a weaker key still sends on what belongs to a stronger one."""
     customer_memory: timedelta = 730 * DAY
     """How long after the last record a customer is remembered; who comes back later begins anew."""
+    link_horizon: timedelta = 7 * DAY
+    """How long a ticket waits to be known as somebody's; then it is `unlinked`. A link that comes later is still taken."""
     return_horizon: timedelta = 90 * DAY
     """How long a decided lapse is remembered, and may still be returned to."""
     seen_within: timedelta = 30 * DAY

@@ -16,14 +16,15 @@ import numpy as np
 import polars as pl
 
 from pipeline.attribution import causes
-from pipeline.frames import OUTCOMES
+from pipeline.frames import OUTCOMES, schema
 from pipeline.groups import NEVER, Millis
 from pipeline.journeys_rules import JourneysRules
 from pipeline.lapse_contacts import contacts
 from pipeline.lapse_orders import ordered_at
-from pipeline.person_log import PersonLog
+from pipeline.person_log import PERSON, PersonLog
 
 _COLUMNS = ("partition", *(name for name in OUTCOMES.schema if name != "is_deleted"))
+_SHAPE = schema({**PERSON, "partition": pl.Int32, **{name: OUTCOMES.schema[name] for name in _COLUMNS[1:]}})
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ def told_outcomes(
     log: PersonLog, lapses: pl.DataFrame, signals: pl.DataFrame, moments: pl.DataFrame, rules: JourneysRules
 ) -> ToldOutcomes:
     """Say what became of these lapses. Frames: all lapses and signals of these people, PERSON + LAPSE and SIGNAL; MOMENTS."""
+    if lapses.is_empty():  # of most people, most of the time
+        return ToldOutcomes(pl.DataFrame(schema=_SHAPE), np.full(log.people.height, NEVER, dtype=np.int64))
     lapses = _that_lapsed(known(lapses), known(log.cases))
     of_persons = [each.name for each in rules.of_persons]
     people = log.people.select(

@@ -14,6 +14,12 @@ CONTACTS = Table(
             SITE,
             ("ticket_id", pl.String, "the ticket", ""),
             *WHO,
+            (
+                "linked_by",
+                pl.String,
+                "by what its person is known: customer, visitor, order, account; unlinked: by nothing, for longer than one waits; '': by nothing yet",
+                "",
+            ),
             ("order_id", pl.String, "order it is about: the first that was said", ""),
             ("session_id", pl.String, "visit from which it came: the first that was said", ""),
             ("channel", pl.String, "email, chat, phone, bot, social, form, store: where it began", ""),

@@ -1,5 +1,7 @@
 """Events of all four families through all folds in one process, without a broker: what the views show in the end."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from agents.replay import _Run
@@ -16,7 +18,10 @@ def by_hand(settings, events):
         family: rows.with_columns(pl.lit(0, pl.Int32).alias("partition"), pl.int_range(pl.len(), dtype=pl.Int64).alias("offset"))
         for family, rows in events.items()
     }
-    runs = [_Run(SessionsFold(settings.session_rules())), _Run(FulfilmentFold(settings.fulfilment_rules()))]
+    runs = [
+        _Run(SessionsFold(replace(settings.session_rules(), tells_people=True))),
+        _Run(FulfilmentFold(replace(settings.fulfilment_rules(), tells_people=True))),
+    ]
     people = ReplayedPeople(JourneysFold(settings.journeys_rules()))
     first = [run.step(run.reads(lying)) for run in runs]
     assert "too_late" not in first[0].fates["fate"].to_list(), "in more partitions fewer clicks are too late"

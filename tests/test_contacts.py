@@ -46,8 +46,8 @@ WHOLE = (
 
 def test_a_ticket_is_one_row_with_all_its_numbers():
     assert contact(*WHOLE) == {
-        "site": "shop", "ticket_id": "t1", "visitor_id": "v1", "customer_id": "anna", "account_id": "acme", "order_id": "o1", "session_id": "s1",
-        "channel": "chat", "topic": "lost", "team": "parcels", "agent_id": "a2", "priority": "urgent",
+        "site": "shop", "ticket_id": "t1", "visitor_id": "v1", "customer_id": "anna", "account_id": "acme",
+        "linked_by": "customer", "order_id": "o1", "session_id": "s1", "channel": "chat", "topic": "lost", "team": "parcels", "agent_id": "a2", "priority": "urgent",
         "owner": "shop", "journey": "order", "step": "placed", "is_outbound": 0,
         "opened_at": clock("10:00"), "first_reply_at": clock("10:01"), "first_human_reply_at": clock("11:00"),
         "solved_at": clock("16:00"), "closed_at": clock("+3d 16:00"), "first_reply_ms": 60_000, "resolution_ms": 6 * HOUR_MS,
@@ -100,6 +100,31 @@ def test_nobody_asked_for_what_the_shop_began():
 def test_two_people_with_the_same_ticket_number_are_two_rows():
     """A ticket lies with one person; should it move, its events come from two sides for a while."""
     assert [row["customer_id"] for row in rows("contacts", opened(at="10:00"), opened(at="10:00", person=1))] == ["anna", "ben"]
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "cases", "now", "linked_by"),
+    [
+        ("customer:anna", {}, (), "12:00", "customer"),
+        ("visitor:v7", {}, (), "12:00", "visitor"),
+        ("ticket:t1", {"account_id": "acme"}, (), "12:00", "account"),
+        ("order:o1", {"order_id": "o1"}, (case(),), "+30d 12:00", "order"),
+        ("order:o1", {"order_id": "o1"}, (), "12:00", ""),
+        ("ticket:t1", {}, (), "+7d 10:00", ""),
+        ("ticket:t1", {}, (), "+7d 10:01", "unlinked"),
+        ("order:o1", {"order_id": "o1"}, (), "+7d 10:01", "unlinked"),
+    ],
+)
+def test_a_ticket_says_by_what_its_person_is_known_and_when_nobody_is_waited_for_any_more(key, said, cases, now, linked_by):
+    row = contact(opened(at="10:00", **said), keys=(key,), cases=cases, until=now)
+
+    assert (row["linked_by"], row["ticket_id"]) == (linked_by, "t1")
+
+
+def test_a_ticket_of_nobody_is_told_anew_when_it_is_given_up():
+    out = told(opened(at="10:00"), keys=("ticket:t1",), until="+6d 10:00")
+
+    assert out.next_ms.tolist() == [clock("+7d 10:00").timestamp() * 1_000]
 
 
 def test_who_is_only_known_by_a_device_or_a_company_has_that():

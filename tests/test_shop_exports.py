@@ -219,7 +219,8 @@ def test_a_replay_tells_what_the_page_tells(store, turned, capsys, monkeypatch):
         tables = ReplayStore(clickhouse, batch_rows=100_000)
         tables.open()
         folds = replay_command.folds(Settings())
-        done = Replay(plans(read_mappings(MAPPINGS), engine), folds, Bounds(), Until()).run(engine, tables)
+        people = replay_command.people(Settings())
+        done = Replay(plans(read_mappings(MAPPINGS), engine), folds, Bounds(), Until(), people=people).run(engine, tables)
         shown = []
         for sql, _ in ASKED:
             terminal.print_frame(store.query(sql))
@@ -228,7 +229,7 @@ def test_a_replay_tells_what_the_page_tells(store, turned, capsys, monkeypatch):
     assert len(ASKED) == 3
     assert shown == [plainly(page) for _, page in ASKED]
     assert done.rowless == set()
-    assert (done.fates["applied"], done.fates["duplicate"], done.fates["rejected"]) == (39, 5, 10)
+    assert (done.fates["applied"], done.fates["duplicate"], done.fates["rejected"]) == (61, 5, 10)
     steps = "SELECT instance_id AS order_id, arrayMap(each -> each.2, arraySort(groupArray((step_index, step)))) AS steps FROM steps_now GROUP BY 1"
     assert {order_id: " ".join(steps) for order_id, steps in store.query(steps).rows()} == {
         "A-1001": "placed confirmed shipped scanned delivered",

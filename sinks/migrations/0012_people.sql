@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS contacts
     `visitor_id` String COMMENT 'browser or device, before login',
     `customer_id` String COMMENT 'known person',
     `account_id` String COMMENT 'company of a B2B customer',
+    `linked_by` LowCardinality(String) COMMENT 'by what its person is known: customer, visitor, order, account; unlinked: by nothing, for longer than one waits; \'\': by nothing yet',
     `order_id` String COMMENT 'order it is about: the first that was said',
     `session_id` String COMMENT 'visit from which it came: the first that was said',
     `channel` LowCardinality(String) COMMENT 'email, chat, phone, bot, social, form, store: where it began',

@@ -1,129 +1,79 @@
-"""People of a simulated shop, put together from what the folds by visitor and by order say of the whole stream.
+"""A simulated shop through all folds, to the one by person: it hears the facts that the others tell, every ticket, and whose everything is."""
 
-It stands in for the fold by person: all records are known, so a home is looked up once. Frames: -> PersonLog
-"""
-
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
-from pipeline.expectations import EXPECTATIONS
-from pipeline.person_log import CASE, LAPSE, PEOPLE, PERSON, SIGNAL, TICKETS, VISIT, PersonLog
+from pipeline.events import event_schema
+from pipeline.fold import Step
+from pipeline.journeys import JourneysFold
+from pipeline.journeys_rules import JourneysRules
+from pipeline.keys import contact_keys, person_links
+from pipeline.passed import LINK, PEOPLE, TYPES, heard
+from pipeline.person_log import FACTS
+from pipeline.session_rules import SessionRules
 from pipeline.simulator.simulator import Simulated
+from tests.builders import watermarks
+from tests.commerce_strategies import RULES
+from tests.simulated_shop import commerce_steps, session_steps
+from tests.views import now
 
-WINDOWS = {each.name: (each.silence, each.recovery) for each in EXPECTATIONS} | {
-    "order_after_commit": (timedelta(hours=24), timedelta(days=7))
-}
-
-
-def people(told: Simulated, sessions: dict[str, pl.DataFrame], commerce: dict[str, pl.DataFrame], now: int) -> PersonLog:
-    """Everybody, as one who has read everything knows them. `now`: epoch ms."""
-    links = _links(told, sessions)
-    visits = _known(sessions["sessions"].filter(pl.col("is_bot") == 0))
-    visits = _homed(visits, "started_at", links)
-    placed = (
-        told.orders.filter(pl.col("event_type").cast(pl.String) == "order_placed")
-        .group_by("site", "order_id")
-        .agg(pl.col("event_at").min().alias("placed_at"), pl.col("cart_id").drop_nulls().first())
-    )
-    cases = _known(commerce["cases"]).join(placed, on=["site", "order_id"], how="left")
-    cases = _homed(cases, "opened_at", links)
-    home_of_visit = visits.select("site", "visitor_id", "session_id", "home")
-    home_of_case = cases.select("site", "order_id", "home")
-    carts = visits.select("site", "visitor_id", "session_id", "cart_id")
-    of_visits = _known(sessions["outcomes"]).join(carts, on=["site", "visitor_id", "session_id"], how="left")
-    lapses = pl.concat(
-        [
-            of_visits.join(home_of_visit, on=["site", "visitor_id", "session_id"]),
-            _known(commerce["outcomes"]).join(home_of_case, on=["site", "order_id"]),
-        ],
-        how="diagonal",
-    )
-    silence = pl.col("expectation").replace_strict(
-        {name: spans[0] for name, spans in WINDOWS.items()}, return_dtype=pl.Duration("ms")
-    )
-    recovery = pl.col("expectation").replace_strict(
-        {name: spans[1] for name, spans in WINDOWS.items()}, return_dtype=pl.Duration("ms")
-    )
-    lapses = lapses.with_columns(
-        (pl.col("lapsed_at") + silence).alias("silent_at"), (pl.col("lapsed_at") + recovery).alias("recovers_until")
-    )
-    signals = pl.concat(
-        [
-            _known(sessions["signals"]).join(home_of_visit, on=["site", "visitor_id", "session_id"]),
-            _known(commerce["signals"]).join(home_of_case, on=["site", "order_id"]),
-        ],
-        how="diagonal",
-    )
-    tickets = _tickets(told, links, home_of_case)
-    homes = pl.concat([frame.select("site", "home") for frame in (visits, cases, tickets)]).unique().sort("site", "home")
-    homes = homes.with_row_index("person").with_columns(pl.col("person").cast(pl.Int64))
-    everybody = homes.select(
-        pl.lit(0, pl.Int32).alias("partition"),
-        "site",
-        pl.col("home").alias("key"),
-        pl.when(pl.col("home").str.starts_with("customer:"))
-        .then(pl.col("home").str.strip_prefix("customer:"))
-        .alias("customer_id"),
-        pl.lit(now, pl.Int64).alias("now_ms"),
-    )
-
-    def placed_at_home(frame: pl.DataFrame, shape: pl.Schema, *order: str) -> pl.DataFrame:
-        whole = frame.join(homes, on=["site", "home"])
-        absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in shape.items() if name not in whole.columns]
-        wanted = pl.Schema({**PERSON, **shape})
-        return whole.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in wanted.items()).sort("person", *order)
-
-    return PersonLog(
-        everybody.select(PEOPLE.names()),
-        placed_at_home(tickets, pl.Schema({n: t for n, t in TICKETS.items() if n != "person"}), "event_at", "event_id"),
-        placed_at_home(visits, VISIT, "started_at", "session_id"),
-        placed_at_home(cases, CASE, "opened_at", "order_id"),
-        placed_at_home(lapses, LAPSE, "lapsed_at", "expectation", "outcome_id"),
-        placed_at_home(signals, SIGNAL, "fired_at", "signal", "signal_id"),
-    )
+COLUMNS = heard("ticket", LINK, TYPES, *FACTS)
 
 
-def _known(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
+def people(told: Simulated, rules: JourneysRules, until: datetime) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """The visits as they were told of last, and what the tables of people show when time has come to `until`."""
+    of_clicks = session_steps(told, SessionRules(tells_people=True))
+    of_orders = commerce_steps(told, replace(RULES, tells_people=True))
+    first = [*_tickets(told), *_passed(of_clicks), *_passed(of_orders)]
+    fold = JourneysFold(rules)
+    state, reached = fold.empty(), watermarks({0: None})
+    batch = _laid(first, is_forwarded=False)
+    steps = []
+    while batch.height:
+        steps.append(fold.step(state, batch, reached))
+        state = steps[-1].state
+        batch = _laid(_passed(steps[-1:], after=len(first) + len(steps)), is_forwarded=True)
+    steps.append(fold.step(state, batch, watermarks({0: until})))
+    assert not steps[-1].passed, "time alone sends nothing on"
+    assert sum(step.rejects.height for step in steps) == 0, "nothing that is simulated is too late to be applied"
+    visits = pl.concat([rows for rows in _passed(of_clicks) if rows["family"].first() == "visit"])
+    return visits.unique(["site", "visitor_id", "session_id"], keep="last", maintain_order=True), now(steps)
 
 
-def _links(told: Simulated, sessions: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Which visitor was which customer when."""
-    known = ("site", "visitor_id", pl.col("event_at").alias("linked_at"), "customer_id")
-    seen = [sessions["identities"].select("site", "visitor_id", "linked_at", "customer_id")]
-    seen += [events.select(known).drop_nulls() for events in (told.orders, told.tickets)]
-    return pl.concat(seen).sort("linked_at", "customer_id", descending=[False, True])
+def _tickets(told: Simulated) -> list[pl.DataFrame]:
+    """As intake sends them, and what orders and tickets know of whose they are."""
+    events = told.tickets.select(*event_schema("ticket").names(), contact_keys(told.tickets).alias("key"), "record_at")
+    origin = {"origin_topic": pl.lit("tickets"), "origin_partition": pl.lit(0, pl.Int32)}
+    tickets = events.with_columns(**origin, origin_offset=pl.int_range(pl.len(), dtype=pl.Int64), family=pl.lit("ticket"))
+    partition = pl.lit(0, pl.Int32).alias("partition")
+    links = [
+        person_links(events.with_columns(partition), family).drop("partition")
+        for family, events in (("order", told.orders), ("ticket", told.tickets))
+    ]
+    return [frame.with_columns(version=pl.lit(0, pl.Int64)) for frame in (tickets, *(_named(each, LINK) for each in links))]
 
 
-def _homed(frame: pl.DataFrame, at: str, links: pl.DataFrame) -> pl.DataFrame:
-    """With `home`: its own customer, else that of the visitor's next link, else the visitor, the account, the order."""
-    found = frame.sort(at).join_asof(
-        links.rename({"customer_id": "linked_customer_id"}).sort("linked_at"),
-        left_on=at,
-        right_on="linked_at",
-        by=["site", "visitor_id"],
-        strategy="forward",
-        check_sortedness=False,
-    )
-    customer = pl.coalesce("customer_id", "linked_customer_id")
-    parts = [("customer:", customer), ("visitor:", pl.col("visitor_id")), ("account:", pl.col("account_id"))]
-    if "order_id" in frame.columns:
-        parts.append(("order:", pl.col("order_id")))
-    return found.with_columns(
-        pl.coalesce(pl.when(value.is_not_null()).then(pl.concat_str(pl.lit(kind), value)) for kind, value in parts).alias("home")
-    )
+def _passed(steps: Sequence[Step[Any]], after: int = 0) -> list[pl.DataFrame]:
+    """What these steps send to people, each under the version of its step."""
+    return [
+        _named(each.rows.drop("partition"), each.table).with_columns(version=pl.lit(after + place, pl.Int64))
+        for place, step in enumerate(steps)
+        for each in step.passed
+        if each.to == PEOPLE
+    ]
 
 
-def _tickets(told: Simulated, links: pl.DataFrame, home_of_case: pl.DataFrame) -> pl.DataFrame:
-    """Events of tickets at home: a ticket as a whole, by what any of its events knows."""
-    who = ("customer_id", "visitor_id", "account_id", "order_id")
-    events = told.tickets.with_columns(pl.coalesce("ticket_id", "event_id").alias("whole")).unique(["site", "event_id"])
-    whole = events.group_by("site", "whole").agg(pl.col("event_at").min(), *(pl.col(name).drop_nulls().first() for name in who))
-    whole = _homed(whole, "event_at", links).join(
-        home_of_case.rename({"home": "home_of_case"}), on=["site", "order_id"], how="left"
-    )
-    is_weak = pl.col("home").is_null() | pl.col("home").str.starts_with("order:")
-    home = pl.when(is_weak).then(pl.coalesce("home_of_case", "home")).otherwise("home")
-    home = pl.coalesce(home, pl.concat_str(pl.lit("ticket:"), "whole"))
-    return events.join(whole.select("site", "whole", home.alias("home")), on=["site", "whole"]).drop("whole")
+def _named(rows: pl.DataFrame, family: str) -> pl.DataFrame:
+    return rows.with_columns(family=pl.lit(family))
+
+
+def _laid(frames: Iterable[pl.DataFrame], *, is_forwarded: bool) -> pl.DataFrame:
+    """These rows as a fold is given them. Frames: -> heard"""
+    rows = pl.concat([pl.DataFrame(schema=COLUMNS), *frames], how="diagonal_relaxed")
+    beside = {"partition": pl.lit(0), "offset": pl.int_range(pl.len()), "watermark": pl.lit(None)}
+    rows = rows.with_columns(**beside, is_forwarded=pl.lit(is_forwarded))
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())

@@ -83,7 +83,7 @@ def scores(seed) -> dict[str, Score]:
     return scored
 
 
-def reaches(n_right: int, n: int, floor: float) -> bool:
+def reaches(n_right: float, n: float, floor: float) -> bool:
     """Whether a share is at the floor, or four standard deviations below it at most: a fresh seed has few cases of some kinds."""
     return n > 0 and n_right >= floor * n - 4 * sqrt(n * floor * (1 - floor))
 
