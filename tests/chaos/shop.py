@@ -37,8 +37,8 @@ LAST = {
     "ticket": {"event_type": "assigned", "ticket_id": "end"},
 }
 """Family -> what shows that time has come to the end."""
-OTHERS_AFTER = 4
-"""How often in a row something may be sent on about a person: parcel, ticket, order, visitor, customer."""
+OTHERS_AFTER = 3
+"""How often in a row something may be sent on about a person: from a ticket to its order, to the visitor, to the customer."""
 
 
 class Shop(Clicks):
