@@ -146,7 +146,7 @@ class JourneysFold:
         now_ms = of_partitions(watermarks, holders["partition"].to_numpy())
         before, _ = self._tables(known.sort("holder"), then, known.sort("holder")["told_ms"].to_numpy(), was.seen.frame())
         tables, next_ms = self._tables(holders, here, now_ms, kept.seen.frame())
-        said = people_changes.changes(before, tables, _left(then, new), at_home(_news(new, news)))
+        said = people_changes.changes(before, tables, _left(then, new), _came(new, news))
         told_links = people_changes.changes(
             {"identities": identities(known, links)}, {"identities": identities(holders, now_links)}, {}, {}
         ).get("identities")
@@ -220,5 +220,6 @@ def _left(then: Mapping[str, pl.DataFrame], new: Mapping[str, pl.DataFrame]) -> 
     return {kind: then[kind].join(rows, on=["holder", "record"], how="anti") for kind, rows in stays.items()}
 
 
-def _news(new: Mapping[str, pl.DataFrame], is_news: Mapping[str, pl.Series]) -> dict[str, pl.DataFrame]:
-    return {kind: rows.filter(is_news[kind]) for kind, rows in new.items()}
+def _came(new: Mapping[str, pl.DataFrame], is_news: Mapping[str, pl.Series]) -> dict[str, pl.DataFrame]:
+    """Records that came and are at home; those that were taken back as well."""
+    return {kind: new[kind].filter(is_news[kind], pl.col("sent_to").is_null()) for kind in ("ticket", "lapse")}
