@@ -14,10 +14,7 @@ from tests.views import now
 
 def by_hand(settings, events):
     """Table -> its view, if every fold is given everything at once, and the time it has reached then. `settings` read orders; `events` by family."""
-    lying = {
-        family: rows.with_columns(pl.lit(0, pl.Int32).alias("partition"), pl.int_range(pl.len(), dtype=pl.Int64).alias("offset"))
-        for family, rows in events.items()
-    }
+    lying = _in_order_of_arrival(events)
     runs = [
         _Run(SessionsFold(replace(settings.session_rules(), tells_people=True))),
         _Run(FulfilmentFold(replace(settings.fulfilment_rules(), tells_people=True))),
@@ -35,3 +32,15 @@ def by_hand(settings, events):
         for name, rows in view.items():
             tables.setdefault(name, []).append(rows)
     return {name: pl.concat(frames) for name, frames in tables.items()}
+
+
+def _in_order_of_arrival(events):
+    """All of them with an offset, as if they lay in one partition."""
+    arrived = pl.concat([rows.select("record_at", pl.lit(family).alias("family")) for family, rows in events.items()])
+    placed = arrived.with_columns((pl.col("record_at").rank("ordinal") - 1).cast(pl.Int64).alias("offset"))
+    return {
+        family: rows.with_columns(
+            pl.lit(0, pl.Int32).alias("partition"), placed.filter(pl.col("family") == family)["offset"].alias("offset")
+        )
+        for family, rows in events.items()
+    }

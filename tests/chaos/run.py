@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import polars as pl
 from confluent_kafka import KafkaException, TopicPartition
 
 from agents.audit import audit
@@ -20,15 +19,16 @@ from agents.kafka_checkpoints import CLAIM_KEY
 from agents.manifests import Manifest
 from agents.settings_sources import load
 from agents.topics import manifests
+from agents.topics import passed as passed_topic
 from agents.topics import rows as rows_topic
-from pipeline.frames import FATE_NAMES, TABLES
+from pipeline.frames import FATE_NAMES
 from tests.chaos.figures import Figures
-from tests.chaos.traffic import PARTITIONS, Log, last_ones, records
-from tests.embedded.test_end_to_end import stored
-from tests.views import counted, differences
+from tests.chaos.standing import differing_letters, differing_views, told_fates
+from tests.chaos.traffic import CLICKS, PARTITIONS, Clicks
 
 HOUSE = Path(__file__).parents[2]
 TICK_S = 0.05
+NAMES = {CLICKS: CLICKS, "order": "orders", "delivery": "deliveries", "ticket": "tickets"}
 PATIENCE_S = 240.0
 """How long anything may take before the run is given up."""
 SETTLE_S = 30.0
@@ -38,7 +38,7 @@ SETTINGS = """
 bootstrap = "{bootstrap}"
 prefix = "{prefix}"
 partitions = {partitions}
-clickstream_topic = "{topic}"
+{topics}
 librdkafka = {{ "session.timeout.ms" = "{session_ms}", "heartbeat.interval.ms" = "500" }}
 [clickhouse]
 dsn = "{dsn}"
@@ -51,6 +51,7 @@ events = true
 checkpoint_s = {checkpoint_s}
 [telemetry]
 listen = ""
+{more}
 """
 
 
@@ -80,20 +81,41 @@ class Run:
     """One run. Use it as a context; whatever it started ends with it."""
 
     def __init__(
-        self, broker, folder, store, *, seed, rate, at_once=0, dsn=None, session_s=10.0, checkpoint_s=1.0, program="agents"
+        self,
+        broker,
+        folder,
+        store,
+        *,
+        seed,
+        rate,
+        at_once=0,
+        dsn=None,
+        session_s=10.0,
+        checkpoint_s=1.0,
+        program="agents",
+        of=Clicks,
     ):
-        """Make the topic. So many records come at once, the others so many a second; `dsn`: how workers reach the store, if not as we do."""
+        """Make the topics. So many records come at once, the others so many a second; `dsn`: how workers reach the store, if not as we do; `of`: what is sent."""
         self.broker, self.store, self.rate, self._at_once = broker, store, rate, at_once
-        self.topic = broker.create_topics("clickstream", PARTITIONS, retention_ms="-1")
-        self.log, self.faults = Log(), {}
+        self.traffic, self.faults = of(seed), {}
+        self.log = self.traffic.log
+        self.topics = {family: broker.create_topics(NAMES[family], n, retention_ms="-1") for family, n in of.partitions.items()}
+        self.topic = self.topics[CLICKS]
         self._program, self._settings_file = program, folder / "settings.toml"
-        said = {"bootstrap": broker.bootstrap, "prefix": broker.prefix, "partitions": PARTITIONS, "topic": self.topic}
+        named = "\n".join(f'{NAMES[family]}_topic = "{topic}"' for family, topic in self.topics.items())
+        said = {
+            "bootstrap": broker.bootstrap,
+            "prefix": broker.prefix,
+            "partitions": PARTITIONS,
+            "topics": named,
+            "more": of.settings,
+        }
         stores = {"dsn": dsn or store.dsn, "database": store.database}
         times = {"session_ms": round(session_s * 1_000), "checkpoint_s": checkpoint_s}
         self._settings_file.write_text(SETTINGS.format(**said, **stores, **times))
         self.settings = load(self._settings_file)
         self._workers, self._names = {}, 0
-        self._records, self._stop = records(seed), threading.Event()
+        self._records, self._stop = self.traffic.records(), threading.Event()
         self._not_delivered, self._delivered = [], 0
         sending = {"enable.idempotence": True, "message.timeout.ms": 0, "linger.ms": 20}
         self._producer = broker.producer({**sending, "on_delivery": self._told})
@@ -123,7 +145,7 @@ class Run:
         at_ms = round(record.record_at.timestamp() * 1_000)
         while True:
             try:
-                self._producer.produce(self.topic, record.value, record.key, record.partition, timestamp=at_ms)
+                self._producer.produce(self.topics[record.family], record.value, record.key, record.partition, timestamp=at_ms)
             except BufferError:
                 self._producer.poll(0.1)
             else:
@@ -139,15 +161,17 @@ class Run:
             self._producer.poll(0)
 
     def finish_load(self):
-        """Send the last there is, and wait until the broker has all of it."""
+        """Send the last there is, and wait until all of it is read, and what came of it is in the store."""
         self._stop.set()
         self._loading.join()
-        for record in last_ones():
-            self._send(record)
-        self.until(lambda: not self._producer.flush(1.0), "the broker has everything")
+        for last_ones in self.traffic.endings():
+            for record in last_ones:
+                self._send(record)
+            self.until(lambda: not self._producer.flush(1.0), "the broker has everything")
+            self.caught_up()
         assert not self._not_delivered, self._not_delivered
         assert self._delivered == sum(self.log.sent.values())
-        assert self.broker.end_offsets(self.topic) == [self.log.sent[partition] for partition in range(PARTITIONS)]
+        assert {family: self.broker.end_offsets(topic) for family, topic in self.topics.items()} == self._sent()
 
     # Workers ----------------------------------------------------------------------------------------------------------------
 
@@ -223,8 +247,11 @@ class Run:
         return all(at >= end for at, end in zip(self.committed(self.topic, PARTITIONS), ends, strict=True))
 
     def sent_so_far(self):
-        """By partition."""
-        return [self.log.sent[partition] for partition in range(PARTITIONS)]
+        """Clicks by partition."""
+        return self._sent()[CLICKS]
+
+    def _sent(self):
+        return {family: [self.log.sent[family, at] for at in range(n)] for family, n in self.traffic.partitions.items()}
 
     def working(self, seconds=0.0):
         """Wait until the workers have got on, and then for so long."""
@@ -237,15 +264,21 @@ class Run:
     def caught_up(self, fault=None, since=None):
         """Wait until all that had been sent by now is read, and what came of it is in the store. Noted as the seconds that a fault cost."""
         since = time.monotonic() if since is None else since
-        ends = self.sent_so_far()
-        self.until(lambda: self.are_read(ends), f"all up to {ends} is read")
-        rows = rows_topic(self.broker.prefix)
-        said = self.broker.end_offsets(rows)
-        self.until(
-            lambda: all(at >= end for at, end in zip(self.committed(rows, len(said)), said, strict=True)), "all rows are written"
-        )
+        for family, ends in self._sent().items():
+            self._read(self.topics[family], ends)
+        for passed in self.traffic.passed:
+            self._read(passed_topic(self.broker.prefix, passed))
+        self._read(rows_topic(self.broker.prefix))
         if fault is not None:
             self.faults.setdefault(fault, []).append(time.monotonic() - since)
+
+    def _read(self, topic, ends=None):
+        """Wait until all up to these offsets is in a checkpoint; None: all there is now."""
+        ends = self.broker.end_offsets(topic) if ends is None else ends
+        self.until(
+            lambda: all(at >= end for at, end in zip(self.committed(topic, len(ends)), ends, strict=True)),
+            f"all of {topic} up to {ends} is read",
+        )
 
     def largest_state(self):
         """Bytes and chunks that the newest checkpoint of a partition names, of the largest."""
@@ -261,34 +294,23 @@ class Run:
     def account(self, what):
         """End the load, wait until all is written, and compare everything with the oracle."""
         self.finish_load()
-        self.caught_up()
-        rules = self.settings.session_rules()
-        right, (fates, letters) = self.log.tables(rules), self.log.fates(rules)
+        right, (fates, letters) = self.traffic.tables(self.settings), self.traffic.fates(self.settings)
         until = time.monotonic() + SETTLE_S
         while (wrong := self.differences(right, letters)) and time.monotonic() < until:
             time.sleep(1.0)
         books = audit(self.settings, recount=True)
-        found = {fate: sum(account.fates.get(fate, 0) for account in books) for fate in FATE_NAMES}
-        figures = Figures.of(what, self.broker.kind, sum(self.log.sent.values()), found, wrong, self.faults)
+        told = told_fates(self.settings, books, self.traffic.behind)
+        found = {fate: sum(n for (_, _, of), n in told.items() if of == fate) for fate in FATE_NAMES}
+        sent = sum(self.log.sent.values())
+        figures = Figures.of(what, self.broker.kind, sent, found, wrong, self.faults)
         figures.tell()
-        told = {(account.partition, fate): n for account in books for fate in FATE_NAMES if (n := account.fates.get(fate, 0))}
-        assert told == dict(fates)
-        assert figures.sent == sum(found.values())
-        assert [account.wrong for account in books] == [()] * PARTITIONS
-        assert [account.recounted for account in books] == self.sent_so_far()
+        assert told == fates
+        assert sent == sum(found.values())
+        assert [account.wrong for account in books] == [()] * len(books)
+        recounted = {(account.topic, account.partition): account.recounted for account in books}
+        assert recounted == {(self.topics[family], at): n for family, of in self._sent().items() for at, n in enumerate(of)}
         return wrong
 
     def differences(self, right, letters):
         """A line for everything in which the views differ from the oracle."""
-        names = [name for name in TABLES if name != "dead_letters"]
-        shown = {name: stored(self.store, name) for name in names}
-        lines = differences(counted(shown), right)
-        for name in names:
-            n = self.store.query(f"SELECT count() AS n FROM {name}_now")["n"].item()
-            if n != shown[name].height:
-                lines.append(f"{name}_now shows {n} rows, not {shown[name].height}")
-        found = self.store.query("SELECT `partition`, `offset` FROM dead_letters_now").select(pl.all().cast(pl.Int64)).rows()
-        lines += [f"dead_letters {at}: not told" for at in sorted(letters - set(found))]
-        lines += [f"dead_letters {at}: told without reason" for at in sorted(set(found) - letters)]
-        lines += [f"dead_letters {at}: told twice" for at in {at for at in found if found.count(at) > 1}]
-        return lines
+        return differing_views(self.store, right) + differing_letters(self.store, {(self.topics[of], *at) for of, *at in letters})

@@ -5,16 +5,17 @@ The same seed says the same records in the same order; how many of them are sent
 """
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
+from typing import ClassVar
 
 from agents.partitioner import partition_of
+from agents.settings import Settings
 from pipeline.encode import encode
 from pipeline.events import event_schema
-from pipeline.session_rules import SessionRules
 from pipeline.simulator.simulator import Simulator
 from schemas.contracts import local_registry
 from tests import oracle
@@ -34,10 +35,13 @@ RUBBISH, FROM_LONG_AGO = 0.01, 0.005
 HOURS_LATE = timedelta(hours=5)
 
 
+CLICKS = "clickstream"
+
+
 @cache
-def schema_id() -> int:
-    """The id of the events' contract that ships with Ebbtide."""
-    (found,) = (number for number, (family, _) in local_registry().items() if family == "clickstream")
+def schema_id(family: str = CLICKS) -> int:
+    """The id of the contract of these events that ships with Ebbtide."""
+    (found,) = (number for number, (of, _) in local_registry().items() if of == family)
     return found
 
 
@@ -50,6 +54,7 @@ class Record:
     value: bytes | None
     record_at: datetime
     event: Event | None
+    family: str = CLICKS
 
 
 def encoded(events: list[Event]) -> list[bytes]:
@@ -103,34 +108,61 @@ def last_ones() -> list[Record]:
 
 @dataclass
 class Log:
-    """Everything that was sent, as it lies on the topic."""
+    """Everything that was sent, as it lies on the topics."""
 
-    events: list[Event] = field(default_factory=list)
-    sent: Counter[int] = field(default_factory=Counter)
-    """Records by partition."""
-    rubbish: set[tuple[int, int]] = field(default_factory=set)
-    """Partition and offset."""
+    events: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    """By family."""
+    sent: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Records by family and partition."""
+    rubbish: set[tuple[str, int, int]] = field(default_factory=set)
+    """Family, partition and offset."""
 
     def take(self, record: Record) -> None:
         """Note a record that has been given to the producer."""
-        at = {"partition": record.partition, "offset": self.sent[record.partition]}
-        self.sent[record.partition] += 1
+        family, partition = record.family, record.partition
+        offset = self.sent[family, partition]
+        self.sent[family, partition] += 1
         if record.event is None:
-            self.rubbish.add((at["partition"], at["offset"]))
+            self.rubbish.add((family, partition, offset))
         else:
-            self.events.append({**record.event, **at})
+            self.events[family].append({**record.event, "partition": partition, "offset": offset})
 
-    def fates(self, rules: SessionRules) -> tuple[Counter[tuple[int, str]], set[tuple[int, int]]]:
-        """(partition, fate) -> records; and where those lie that became dead letters."""
-        found, letters = Counter[tuple[int, str]](), set(self.rubbish)
-        for verdict in verdicts(self.events, rules)[0]:
+
+class Clicks:
+    """What a run sends, and what must be shown of it: here clicks alone."""
+
+    what: ClassVar = "clicks"
+    partitions: ClassVar[dict[str, int]] = {CLICKS: PARTITIONS}
+    """By family."""
+    passed: ClassVar[tuple[str, ...]] = ()
+    """Internal topics, in the order in which records go through them."""
+    behind: ClassVar[dict[str, int]] = {}
+    """Stages that say what became of the records of other families than clicks -> partitions of the topic that they read."""
+    settings: ClassVar = ""
+
+    def __init__(self, seed: int) -> None:
+        """Nothing is sent yet."""
+        self.seed, self.log = seed, Log()
+
+    def records(self) -> Iterator[Record]:
+        """Records without end."""
+        return records(self.seed)
+
+    def endings(self) -> Iterator[list[Record]]:
+        """What is sent in the end; each lot when all before it is read."""
+        yield last_ones()
+
+    def fates(self, settings: Settings) -> tuple[Counter[tuple[str, int, str]], set[tuple[str, int, int]]]:
+        """(family, partition, fate) -> records; and where those lie that became dead letters."""
+        found, letters = Counter[tuple[str, int, str]](), set(self.log.rubbish)
+        for verdict in verdicts(self.log.events[CLICKS], settings.session_rules())[0]:
             at = verdict.record["partition"], verdict.record["offset"]
-            found[at[0], verdict.fate] += 1
+            found[CLICKS, at[0], verdict.fate] += 1
             if verdict.fate == "too_late":
-                letters.add(at)
-        found.update((partition, "rejected") for partition, _ in self.rubbish)
+                letters.add((CLICKS, *at))
+        found.update((family, partition, "rejected") for family, partition, _ in self.log.rubbish)
         return found, letters
 
-    def tables(self, rules: SessionRules) -> dict[str, list[Event]]:
+    def tables(self, settings: Settings) -> dict[str, list[Event]]:
         """What the views must show."""
-        return oracle.tables(self.events, rules)
+        return oracle.tables(self.log.events[CLICKS], settings.session_rules())
