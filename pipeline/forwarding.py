@@ -66,8 +66,8 @@ def sent_again(kind: str, rows: pl.DataFrame, said: pl.DataFrame) -> Iterator[Pa
         yield _passed(kind, _as_sent(kind, again, "sent_to", "sent_ms"))
 
 
-def sent_no_more(said: pl.DataFrame) -> Iterator[Passed]:
-    """What a predecessor sent on and nobody sends any more: it is wherever it lies. Frames: SENT, and `partition` -> Passed."""
+def sent_no_more(said: pl.DataFrame, partition: int) -> Iterator[Passed]:
+    """What a predecessor sent on and nobody sends any more: it is wherever it lies. Frames: SENT -> Passed."""
     for kind, names in _OWN_IDS.items():
         rows = said.filter(pl.col("kind") == kind)
         if rows.height:
@@ -75,7 +75,7 @@ def sent_no_more(said: pl.DataFrame) -> Iterator[Passed]:
             yield _passed(
                 kind,
                 rows.select(
-                    "partition",
+                    pl.lit(partition, pl.Int32).alias("partition"),
                     "site",
                     *ids,
                     pl.col("sent_to").alias("key"),

@@ -100,7 +100,7 @@ class JourneysFold:
             return ()
         records = self._lying(state, partition, {SENT.name: said[SENT.name]})[1]
         again = (each for kind, rows in records.items() for each in sent_again(kind, rows, said[SENT.name]))
-        return (*again, *sent_no_more(gone[SENT.name]))
+        return (*again, *sent_no_more(gone[SENT.name], partition))
 
     @staticmethod
     def _lying(
