@@ -29,7 +29,7 @@ SENT = Table(
     "sent",
     ("site", "kind", "id", "further_id", "lies_at", "sent_to"),
     (
-        *(Column(name, pl.String, "") for name in ("site", "kind", "id", "further_id", "lies_at", "sent_to")),
+        *(Column(name, pl.String, "") for name in ("site", "kind", "id", "further_id", "lies_at", "sent_to", "own_key")),
         Column("is_deleted", pl.UInt8, ""),
     ),
     "a record that the fold by person has sent on",

@@ -163,7 +163,7 @@ def test_who_takes_over_takes_back_what_was_sent_where_nobody_sends_it_now():
         fold.empty(), partition, {"sent": sent}, {"sent": sent.with_columns(pl.lit(1, pl.UInt8).alias("is_deleted"))}
     )
 
-    assert [each.rows.select("outcome_id", "key", "is_gone", "passed_to").rows() for each in lost] == [
+    assert [each.rows.select("outcome_id", "key", "is_gone", "own_key").rows() for each in lost] == [
         [("v s", "customer:bert", True, "visitor:v")]
     ]
     assert all(each.is_forwarded for each in lost)
