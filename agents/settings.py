@@ -74,7 +74,7 @@ class KafkaSettings(Section):
     deliveries_topic: str = topics.DELIVERIES
     """Topic of delivery events; likewise."""
     tickets_topic: str = topics.TICKETS
-    """Topic of ticket events. `ebbtide feed` writes to it; the worker does not read it yet."""
+    """Topic of ticket events; likewise."""
     librdkafka: dict[str, str] = Field(default_factory=dict, repr=False)
     """Settings of librdkafka as they are, for security: `"security.protocol" = "SASL_SSL"`."""
     schema_registry_url: Annotated[
@@ -171,9 +171,9 @@ class FulfilmentSettings(Section):
     """Orders and their parcels: cases, and what was expected of whom and did not happen."""
 
     enabled: bool = False
-    """Whether the worker reads the topics of orders and deliveries; always in `up` and `replay`."""
+    """Whether the worker reads the topics of orders, deliveries and tickets, and joins per person; always in `up` and `replay`."""
     allowed_lateness_s: Annotated[int, Field(ge=0)] = 600
-    """How far the watermark of orders and deliveries stays behind their latest event, s."""
+    """How far the watermark of orders, deliveries and tickets stays behind their latest event, s."""
     promise_by: Literal["time", "day"] = "time"
     """Whether a promised delivery holds until its time, or until the end of that day where the site is (`[[calendars]]`)."""
 

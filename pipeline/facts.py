@@ -29,7 +29,7 @@ SENT = Table(
     "sent",
     ("site", "kind", "id", "further_id", "lies_at", "sent_to"),
     (
-        *(Column(name, pl.String, "") for name in ("site", "kind", "id", "further_id", "lies_at", "sent_to")),
+        *(Column(name, pl.String, "") for name in ("site", "kind", "id", "further_id", "lies_at", "sent_to", "own_key")),
         Column("is_deleted", pl.UInt8, ""),
     ),
     "a record that the fold by person has sent on",
@@ -92,14 +92,14 @@ def among(rows: Mapping[str, pl.DataFrame], said: Mapping[str, pl.DataFrame]) ->
     return found
 
 
-def taken_back(gone: Mapping[str, pl.DataFrame], by: By) -> tuple[Passed, ...]:
-    """The facts that rows were which nobody says any more. Frames: rows of SAID with `is_deleted` 1."""
+def taken_back(gone: Mapping[str, pl.DataFrame], partition: int, by: By) -> tuple[Passed, ...]:
+    """The facts that rows of a partition were which nobody says any more. Frames: rows of SAID with `is_deleted` 1."""
     passed = []
     for name, rows in gone.items():
         fact = "lapse" if name == LAPSES.name else _FACT_OF.get(name)
         if fact is not None and rows.height:
             absent = (pl.lit(None, dtype).alias(column) for column, dtype in FACTS[fact].items() if column not in rows.columns)
-            passed += _passed(fact, rows.with_columns(*absent), by)
+            passed += _passed(fact, rows.with_columns(*absent, pl.lit(partition, pl.Int32).alias("partition")), by)
     return tuple(passed)
 
 

@@ -1,7 +1,8 @@
 """Sending on what is not at home: to its home, again when it changes; and to where it was before, that it is another's.
 
-Whoever had told a record, and has it no more, asks the new home to say its rows once more: the stamps of the two differ, and only what has been heard of
-the old one's is surely outdone. What was sent where is said on the topic of rows, as a table that nobody stores: a successor who sends it elsewhere takes it back.
+Whoever had told a record, and has it no more, asks at its own key, and from there it is sent once more on its way, to be said once more where it is at home now: the
+stamps of the two homes differ, and only what has been heard of the old one's is surely outdone; and if two ways to one home crossed, it may have been dropped there.
+What was sent where is said on the topic of rows, as a table that nobody stores: a successor who sends it elsewhere takes it back.
 
 Frames:  RECORDS with `is_news`, `key`, `home`, `start_ms`; GONE -> Passed, rows of SENT
 """
@@ -33,19 +34,13 @@ def forwarded(kind: str, rows: pl.DataFrame, gone: pl.DataFrame, ids: pl.DataFra
     moved = pl.col("home").ne_missing(pl.col("sent_to"))
     starts_anew = pl.col("start_ms").ne_missing(pl.col("sent_ms"))
     sent = rows.filter(pl.col("home").is_not_null() & (pl.col("is_news") | moved | starts_anew))
-    left = pl.concat(
-        [
-            rows.filter(moved & pl.col("sent_to").is_not_null()).select(
-                "partition", *IDS[kind], "key", "sent_to", pl.coalesce("home", "key").alias("passed_to")
-            ),
-            gone.select("partition", "sent_to", "passed_to")
-            .hstack(ids)
-            .select("partition", *IDS[kind], "key", "sent_to", "passed_to"),
-        ]
-    )
+    own_key = pl.coalesce("own_key", "key").alias("own_key")
+    moved_on = rows.filter(moved & pl.col("sent_to").is_not_null()).select("partition", *IDS[kind], "key", "sent_to", own_key)
+    lost = gone.select("partition", "sent_to", "own_key").hstack(ids).select(moved_on.columns)
+    left = pl.concat([moved_on, lost])
     told = sent.filter(moved | starts_anew).with_columns(pl.col("home").alias("sent_to"))
     said = pl.concat([_said(kind, left.filter(pl.col("sent_to").is_not_null()), is_deleted=1), _said(kind, told, is_deleted=0)])
-    away = left.with_columns(pl.coalesce("sent_to", "passed_to").alias("key"), pl.lit(value=True).alias("is_gone"))
+    away = left.with_columns(pl.coalesce("sent_to", "own_key").alias("key"), pl.lit(value=True).alias("is_gone"))
     return Sending(
         tuple(each for each in (_passed(kind, _as_sent(kind, sent, "home", "start_ms")), _passed(kind, away)) if each.rows.height),
         said,
@@ -66,8 +61,8 @@ def sent_again(kind: str, rows: pl.DataFrame, said: pl.DataFrame) -> Iterator[Pa
         yield _passed(kind, _as_sent(kind, again, "sent_to", "sent_ms"))
 
 
-def sent_no_more(said: pl.DataFrame) -> Iterator[Passed]:
-    """What a predecessor sent on and nobody sends any more: it is wherever it lies. Frames: SENT, and `partition` -> Passed."""
+def sent_no_more(said: pl.DataFrame, partition: int) -> Iterator[Passed]:
+    """What a predecessor sent on and nobody sends any more: it is wherever it lies. Frames: SENT -> Passed."""
     for kind, names in _OWN_IDS.items():
         rows = said.filter(pl.col("kind") == kind)
         if rows.height:
@@ -75,11 +70,11 @@ def sent_no_more(said: pl.DataFrame) -> Iterator[Passed]:
             yield _passed(
                 kind,
                 rows.select(
-                    "partition",
+                    pl.lit(partition, pl.Int32).alias("partition"),
                     "site",
                     *ids,
                     pl.col("sent_to").alias("key"),
-                    pl.col("lies_at").alias("passed_to"),
+                    "own_key",
                     pl.lit(value=True).alias("is_gone"),
                 ),
             )
@@ -98,6 +93,7 @@ def _as_sent(kind: str, rows: pl.DataFrame, to: str, start: str) -> pl.DataFrame
         pl.col(to).alias("key"),
         pl.col("version").alias("said_version"),
         pl.col(start).cast(TIME).alias("starts_at"),
+        pl.coalesce("own_key", "key").alias("own_key"),
     )
 
 
@@ -117,6 +113,7 @@ def _said(kind: str, rows: pl.DataFrame, *, is_deleted: int) -> pl.DataFrame:
             *(pl.col(name).alias(which) for which, name in own.items()),
             pl.col("key").alias("lies_at"),
             "sent_to",
+            pl.coalesce("own_key", "key").alias("own_key"),
             pl.lit(is_deleted, pl.UInt8).alias("is_deleted"),
         )
     )

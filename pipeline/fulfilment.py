@@ -93,7 +93,7 @@ class FulfilmentFold:
         """The same to other stages; `gone`: what is taken back."""
         if not self.rules.tells_people:
             return ()
-        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, "order"))
+        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, partition, "order"))
 
     def _said(self, rows: Mapping[str, pl.DataFrame]) -> SaidRows:
         return with_facts(rows, "order") if self.rules.tells_people else rows_alone(rows)

@@ -27,9 +27,9 @@ ORIGIN = schema({"origin_topic": pl.String, "origin_partition": pl.Int32, "origi
 """Where a record lay: what became of it is counted there."""
 
 
-FORWARDED = schema({"said_version": pl.Int64, "starts_at": TIME, "is_gone": pl.Boolean, "passed_to": pl.String})
+FORWARDED = schema({"said_version": pl.Int64, "starts_at": TIME, "is_gone": pl.Boolean, "own_key": pl.String})
 """Beside what is about a person, where it was sent on: its version as it was first said; by which time a visitor's next login is looked for; whether it
-is another's now (whoever told it tells it no more), and whose."""
+lies elsewhere now, so that whoever told it tells it no more; and the key under which it lies for ever, whose holder knows where."""
 
 TYPES_TOLD = schema({"site": pl.String, "event_type": pl.String, "event_at": TIME})
 """The first event of a type on a day, as one source has seen it."""

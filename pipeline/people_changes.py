@@ -3,7 +3,8 @@
 Frames:  rows of tables, twice -> upserts
 Cases:   a record has left -> its rows are not said any more, and not taken back: they are said by whoever has it now. But what was found in a ticket (lapses,
          signals) is: whoever has it now may find others. He says his later, for what is taken back is stamped before the ticket is sent on
-         a record came that lies here already -> its rows are said once more: its last teller may have said his later than we said ours
+         a record came that lies here already -> its rows are said once more: its last teller may have said his later than we said ours;
+         a lapse of which there is nothing to say is taken back, for he may have had something
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import polars as pl
 
 from pipeline import frames
 from pipeline.changed_rows import changed_rows
+from pipeline.frames import schema
 
 _TICKETS, _EVENTS, _LAPSES = ["site", "ticket_id"], ["site", "event_id"], ["site", "expectation", "outcome_id"]
 
@@ -27,23 +29,42 @@ def changes(
 ) -> dict[str, pl.DataFrame]:
     """The rows to say. `left`, `came`: kind -> records that were at home and are elsewhere now; that came, and are at home."""
     found = {}
-    lapses = {kind: rows for kind, rows in left.items() if kind == "lapse"}
-    for name in {**was, **now}:
-        table = frames.TABLES[name]
-        told = {
-            which: table.conform(tables[name].drop("person", strict=False))
-            for which, tables in (("was", was), ("now", now))
-            if name in tables
-        }
-        new = told["now"] if "now" in told else told["was"].clear()
-        old = told["was"] if "was" in told else new.clear()
-        said = changed_rows(old, new, table.key)
-        said = said.filter((pl.col("is_deleted") == 0) | ~_is_of(said, name, left if name in _OF_RECORDS else lapses))
-        again = new.filter(_is_of(new, name, came))
-        rows = pl.concat([said, again.join(said, on=table.key, how="anti", nulls_equal=True).select(said.columns)])
+    for name in {**was, **now, frames.OUTCOMES.name: None}:
+        old, new = (_conformed(name, tables) for tables in (was, now))
+        rows = _of_table(name, old, new, left, came)
+        if name == frames.OUTCOMES.name and came.get("lapse", new).height:
+            rows = pl.concat([rows, _nothing_of(came["lapse"], pl.concat([new, rows])).select(rows.columns)])
         if rows.height:
             found[name] = rows
     return found
+
+
+def _conformed(name: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    table = frames.TABLES[name]
+    rows = tables.get(name)
+    if rows is None or rows.is_empty():
+        return schema({**table.schema, **({} if "partition" in table.schema else {"partition": pl.Int32})}).to_frame()
+    return table.conform(rows.drop("person", strict=False))
+
+
+def _of_table(
+    name: str, old: pl.DataFrame, new: pl.DataFrame, left: Mapping[str, pl.DataFrame], came: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """The rows to say of one table."""
+    if old.is_empty() and new.is_empty():
+        return new
+    key = frames.TABLES[name].key
+    said = changed_rows(old, new, key)
+    lapses = {kind: rows for kind, rows in left.items() if kind == "lapse"}
+    said = said.filter((pl.col("is_deleted") == 0) | ~_is_of(said, name, left if name in _OF_RECORDS else lapses))
+    again = new.filter(_is_of(new, name, came))
+    return pl.concat([said, again.join(said, on=key, how="anti", nulls_equal=True).select(said.columns)])
+
+
+def _nothing_of(lapses: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Of lapses of which nothing is told, their rows as taken back."""
+    untold = lapses.select("partition", *_LAPSES).unique().join(told, on=_LAPSES, how="anti")
+    return frames.OUTCOMES.conform(untold.with_columns(pl.lit(1, pl.UInt8).alias("is_deleted")))
 
 
 def _is_of(rows: pl.DataFrame, name: str, records: Mapping[str, pl.DataFrame]) -> pl.Series:

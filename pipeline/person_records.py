@@ -2,7 +2,7 @@
 
 Frames:  passed.heard("ticket", LINK, TYPES, *FACTS) -> ARRIVED of each kind, HELD_LINKS; RECORDS, ARRIVED -> RECORDS and `is_news`
 Cases:   said again -> the higher version stays; the same once more -> what follows from it is said once more
-         sent on, and then another's after all -> gone, with where it is now; sent on once more after that -> there again
+         sent on, and then another's after all -> gone; sent on once more after that -> there again
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from pipeline.hashing import Hashes, hash64
 from pipeline.passed import LINK
 from pipeline.person_state import HELD_LINKS, HOLDERS, IDS, KINDS, RECORDS
 
-_BESIDE = schema({"row": pl.Int64, "key": pl.String, "is_gone": pl.Boolean, "passed_to": pl.String})
+_BESIDE = schema({"row": pl.Int64, "key": pl.String, "is_gone": pl.Boolean, "lasting_key": pl.String})
 _RECORD = ["holder", "record"]
 
 GONE = schema(
@@ -27,11 +27,11 @@ GONE = schema(
         "partition": pl.Int32,
         "record": pl.UInt64,
         "sent_to": pl.String,
-        "passed_to": pl.String,
+        "own_key": pl.String,
         "place": pl.Int64,
     }
 )
-"""A record that lies here no more: where it had been sent on to (null: it was at home), and who has it now."""
+"""A record that lies here no more: where it lies for ever, and where it had been sent on to (null: it was at home here)."""
 
 
 def holder_keys(partition: NDArray[np.int32], site: pl.Series, key: pl.Series) -> Hashes:
@@ -86,6 +86,7 @@ def _records(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
         "partition",
         pl.Series("record", hash64(*(rows[name] for name in IDS[kind])), pl.UInt64),
         version.cast(pl.Int64).alias("version"),
+        pl.when(pl.col("own_key") != pl.col("key")).then("own_key").alias("own_key"),
         pl.col("starts_at").to_physical().alias("given_ms"),
         pl.lit(None, dtype=pl.String).alias("sent_to"),
         pl.lit(None, dtype=pl.Int64).alias("sent_ms"),
@@ -93,7 +94,7 @@ def _records(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
         pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
         "key",
         pl.col("is_gone").fill_null(value=False),
-        "passed_to",
+        pl.col("own_key").alias("lasting_key"),
     )
 
 
@@ -113,12 +114,12 @@ def merged(kind: str, old: pl.DataFrame, new: pl.DataFrame | None) -> Merged:
         return Merged(old.with_columns(pl.lit(value=False).alias("is_news")), GONE.to_frame())
     old = old.with_row_index("place").with_columns(pl.col("place").cast(pl.Int64))
     lost = GONE.to_frame()
-    # A record that came back to where it is looked for asks to be said once more, and nothing else.
-    asks = new.filter(pl.col("is_gone") & (pl.col("passed_to") == pl.col("key")))
-    leaves = new.filter(pl.col("is_gone") & (pl.col("passed_to") != pl.col("key")))
+    # Back at its own key it asks to be said, or sent, once more, and nothing else.
+    asks = new.filter(pl.col("is_gone") & (pl.col("lasting_key") == pl.col("key")))
+    leaves = new.filter(pl.col("is_gone") & (pl.col("lasting_key") != pl.col("key")))
     comes = new.filter(~pl.col("is_gone"))
     if leaves.height:
-        last = leaves.unique(_RECORD, keep="last").select(*_RECORD, pl.col("row").alias("left_at"), pl.col("passed_to"))
+        last = leaves.unique(_RECORD, keep="last").select(*_RECORD, pl.col("row").alias("left_at"))
         lost = old.join(last, on=_RECORD, how="inner").select(GONE.names())
         comes = comes.join(last.select(*_RECORD, "left_at"), on=_RECORD, how="left", maintain_order="left").filter(
             pl.col("left_at").is_null() | (pl.col("row") > pl.col("left_at"))

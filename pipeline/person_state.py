@@ -27,12 +27,13 @@ PLACED = schema(
         "partition": pl.Int32,
         "record": pl.UInt64,
         "version": pl.Int64,
+        "own_key": pl.String,
         "given_ms": pl.Int64,
         "sent_to": pl.String,
         "sent_ms": pl.Int64,
     }
 )
-"""Where a record lies. `record`: a hash of its id; `given_ms`: by which time its person is looked for, as who sent it on said it (null: by its own); `sent_to`, `sent_ms`:
+"""Where a record lies. `record`: a hash of its id; `own_key`: the one under which it lies for ever (null: this one); `given_ms`: by which time its person is looked for, as who sent it on said it (null: by its own); `sent_to`, `sent_ms`:
 the key that it was sent on to and the time that went with it (null: it is at home)."""
 
 KINDS: dict[str, pl.Schema] = {"ticket": event_schema("ticket"), **FACTS}

@@ -93,7 +93,7 @@ class SessionsFold:
         """The same to other stages; `gone`: what is taken back."""
         if not self.rules.tells_people:
             return ()
-        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, "visitor"))
+        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, partition, "visitor"))
 
     def _said(self, rows: Mapping[str, pl.DataFrame], old: Told | None = None) -> SaidRows:
         if not self.rules.tells_people:

@@ -1,0 +1,169 @@
+"""Whose things are: people whom only a later word makes known, and the row that follows them."""
+
+import polars as pl
+
+from pipeline.journeys import JourneysFold
+from tests.builders import clock, happened
+from tests.people_line import PeopleLine
+
+SHOP = {"site": "shop"}
+
+
+def said(event_type, at, **fields):
+    """An event of ticket T, under the ticket's key."""
+    event = happened(event_type, at, fields, {"ticket_id": "T"})
+    key = f"ticket:{event['ticket_id']}" if event["ticket_id"] else f"order:{event['order_id']}"
+    return {"family": "ticket", "record_at": clock(at), "key": key, **event}
+
+
+def link(key, belongs_to, at="10:00", told_by="order"):
+    return {
+        **SHOP,
+        "family": "link",
+        "event_id": at,
+        "event_at": clock(at),
+        "key": key,
+        "belongs_to": belongs_to,
+        "told_by": told_by,
+    }
+
+
+def left(visitor="v", session="s", **fields):
+    """A cart that visitor left at 10:00."""
+    lapse = {
+        "expectation": "order_after_commit",
+        "outcome_id": f"{visitor} {session}",
+        "journey": "purchase",
+        "step": "payment",
+        "owner": "payments",
+        "visitor_id": visitor,
+        "session_id": session,
+        "began_at": clock("10:00"),
+        "due_at": clock("10:30"),
+        "lapsed_at": clock("10:30"),
+        "silent_at": clock("+1d 10:30"),
+        "recovers_until": clock("+7d 10:30"),
+        "status": "provisional",
+    }
+    return {**SHOP, "family": "lapse", "key": f"visitor:{visitor}", **lapse, **fields}
+
+
+def visit(visitor="v", session="s", at="09:50", **fields):
+    said = {"visitor_id": visitor, "session_id": session, "started_at": clock(at), "ended_at": clock("10:00"), "is_bot": 0}
+    return {**SHOP, "family": "visit", "key": f"visitor:{visitor}", **said, **fields}
+
+
+def case(order_id, at, **fields):
+    said = {"order_id": order_id, "case_type": "order", "status": "open", "opened_at": clock(at), "placed_at": clock(at)}
+    return {**SHOP, "family": "case", "key": f"order:{order_id}", **said, **fields}
+
+
+def line():
+    return PeopleLine(JourneysFold(), 5)
+
+
+def of(shop, table, *columns):
+    return [tuple(row[name] for name in columns) for row in shop.settle().shows(table)]
+
+
+def test_a_login_after_the_verdict_and_on_another_partition_makes_an_anonymous_lapse_the_customers():
+    shop = line().take(visit(), left()).time(clock("+2d 10:00"))
+    assert of(shop, "outcomes", "customer_id", "status") == [("", "silent")]
+
+    shop.take(link("visitor:v", "customer:anna", "+3d 09:00"))
+
+    assert of(shop, "outcomes", "customer_id", "status") == [("anna", "silent")]
+    assert of(shop, "customers", "customer_id", "n_sessions", "n_silent") == [("anna", 1, 1)]
+    assert of(shop, "identities", "visitor_id", "customer_id", "source") == [("v", "anna", "order")]
+
+
+def test_an_order_of_the_customer_found_by_a_late_login_takes_the_lapse_back():
+    shop = line().take(visit(), left(), case("1", "10:20"), link("order:1", "customer:anna")).time(clock("+2d 10:00"))
+    assert of(shop, "outcomes", "status") == [("silent",)]
+
+    shop.take(link("visitor:v", "customer:anna", "+3d 09:00"))
+
+    assert of(shop, "outcomes", "status") == []
+
+
+def test_two_customers_on_one_device_stay_two():
+    shop = line().take(
+        visit(session="a", customer_id="anna"),
+        left(session="a"),
+        visit(session="b"),
+        left(session="b"),
+        link("visitor:v", "customer:anna", "09:55"),
+        link("visitor:v", "customer:bert", "11:00"),
+    )
+
+    assert of(shop, "outcomes", "session_id", "customer_id") == [("a", "anna"), ("b", "anna")]
+    shop.take(visit(session="b", at="10:59"), left(session="b", began_at=clock("11:00")))
+    assert of(shop, "outcomes", "session_id", "customer_id") == [("a", "anna"), ("b", "bert")]
+
+
+def test_an_order_of_a_guest_belongs_to_its_visitor_and_a_ticket_that_knows_only_the_order_to_both():
+    shop = line().take(case("1", "10:20", visitor_id="v"), link("order:1", "visitor:v"))
+    shop.take(visit(), left(), said("ticket_opened", "11:00", order_id="1"), link("ticket:T", "order:1", "11:00", "ticket"))
+
+    # The guest's cart became an order within the time, so there is nothing to be silent about.
+    assert of(shop, "outcomes", "expectation") == []
+    shop.take(link("visitor:v", "customer:anna", "10:30"))
+    assert of(shop, "contacts", "ticket_id", "customer_id") == [("T", "anna")]
+
+
+def test_what_comes_with_only_the_id_of_its_ticket_joins_the_rest_whenever_its_customer_is_learned():
+    shop = line().take(said("agent_reply", "11:30"), said("customer_message", "11:00"))
+    assert of(shop, "contacts", "customer_id", "n_messages", "n_replies") == [("", 1, 1)]
+
+    shop.take(link("ticket:T", "order:1", "11:00", "ticket")).settle()
+    shop.take(link("order:1", "customer:anna")).settle()
+    shop.take(said("solved", "12:00"))
+
+    assert of(shop, "contacts", "customer_id", "n_replies", "status") == [("anna", 1, "solved")]
+
+
+def test_two_people_of_one_account_are_two():
+    shop = line().take(
+        said("ticket_opened", "11:00", account_id="acme", ticket_id="A"),
+        said("ticket_opened", "11:00", account_id="acme", ticket_id="B"),
+        visit("v", "s", customer_id="anna", account_id="acme"),
+        left("v", "s"),
+    )
+
+    assert of(shop, "outcomes", "customer_id", "contacted_at") == [("anna", None)]
+    assert of(shop, "contacts", "ticket_id", "customer_id") == [("A", ""), ("B", "")]
+
+
+def test_a_contact_learned_after_the_verdict_corrects_it():
+    shop = line().take(visit(customer_id="anna"), left()).time(clock("+2d 10:00"))
+    assert of(shop, "outcomes", "status") == [("silent",)]
+
+    shop.take(said("ticket_opened", "12:00", customer_id="anna"), link("ticket:T", "customer:anna", "12:00", "ticket"))
+
+    assert of(shop, "outcomes", "status", "contact_ticket_id") == [("contacted", "T")]
+
+
+def test_what_its_fold_takes_back_is_gone_wherever_it_was_sent():
+    shop = line().take(visit(customer_id="anna"), left())
+    assert len(of(shop, "outcomes", "status")) == 1
+
+    shop.take(left(is_deleted=1))
+
+    assert of(shop, "outcomes", "status") == []
+
+
+def test_who_takes_over_takes_back_what_was_sent_where_nobody_sends_it_now():
+    """The predecessor had sent a lapse to bert, and heard only then that anna had logged in before; the successor hears both at once."""
+    fold = JourneysFold()
+    (partition,) = (PeopleLine(fold).placed([left()])[0]["partition"],)
+    first = PeopleLine(fold).take(left(), link("visitor:v", "customer:bert", "11:00"))
+    sent = first.steps[-1].tables["sent"].drop("partition")  # as rows stand on their topic
+
+    lost = fold.passed_again(
+        fold.empty(), partition, {"sent": sent}, {"sent": sent.with_columns(pl.lit(1, pl.UInt8).alias("is_deleted"))}
+    )
+
+    assert [each.rows.select("outcome_id", "key", "is_gone", "own_key").rows() for each in lost] == [
+        [("v s", "customer:bert", True, "visitor:v")]
+    ]
+    assert all(each.is_forwarded for each in lost)
