@@ -31,7 +31,7 @@ from pipeline.homes import LYING, homes
 from pipeline.journeys_rules import JourneysRules
 from pipeline.journeys_views import TOLD, Tell
 from pipeline.passed import Passed
-from pipeline.people_at_home import at_home, log_of, told_of
+from pipeline.people_at_home import at_home, log_of, of_before, side_by_side, told_of
 from pipeline.people_sweep import needed, swept
 from pipeline.person_keys import keys_of
 from pipeline.person_links import identities, learned
@@ -41,6 +41,9 @@ from pipeline.ticket_events import event_rows
 from pipeline.watermark import of_partitions
 
 TICKETS = "ticket"
+
+_Known = tuple[pl.DataFrame, Mapping[str, pl.DataFrame], pl.DataFrame]
+"""HOLDERS in order of `holder`, what is at home with them, SEEN."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class JourneysFold:
     def told_again(self, state: PersonState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of facts.SAID -> the same."""
         holders, records = self._lying(state, partition, said)
-        now = self._tables(holders, at_home(records), holders["told_ms"].to_numpy(), state.seen.frame())[0]
+        now = self._tables(holders, at_home(records), holders["told_ms"].to_numpy(), state.seen.frame())
         now["identities"] = identities(holders, state.links.take(holders["holder"].to_numpy())[0])
         now[SENT.name] = pl.concat([sent_now(kind, rows) for kind, rows in records.items()])
         again = {}
@@ -144,8 +147,9 @@ class JourneysFold:
 
         then, here = at_home(old), at_home(new)
         now_ms = of_partitions(watermarks, holders["partition"].to_numpy())
-        before, _ = self._tables(known.sort("holder"), then, known.sort("holder")["told_ms"].to_numpy(), was.seen.frame())
-        tables, next_ms = self._tables(holders, here, now_ms, kept.seen.frame())
+        before, tables, next_ms = self._twice(
+            (known.sort("holder"), then, was.seen.frame()), (holders, here, kept.seen.frame()), now_ms
+        )
         said = people_changes.changes(before, tables, _left(then, new), _came(new, news))
         told_links = people_changes.changes(
             {"identities": identities(known, links)}, {"identities": identities(holders, now_links)}, {}, {}
@@ -166,15 +170,30 @@ class JourneysFold:
 
     def _tables(
         self, holders: pl.DataFrame, here: Mapping[str, pl.DataFrame], now_ms: NDArray[np.int64], seen: pl.DataFrame
-    ) -> tuple[dict[str, pl.DataFrame], NDArray[np.int64]]:
-        """What there is to say of these holders, in order of `holder`; and of each when it changes by itself."""
+    ) -> dict[str, pl.DataFrame]:
+        """What there is to say of these holders, in order of `holder`."""
         worth = np.flatnonzero(told_of(holders, here))
-        next_ms = np.full(holders.height, np.iinfo(np.int64).max, dtype=np.int64)
-        if not len(worth):
-            return {}, next_ms
-        found = self.tell(log_of(holders[worth], here, now_ms[worth]), seen, self.rules)
-        next_ms[worth] = found.next_ms
-        return dict(found.tables), next_ms
+        return dict(self.tell(log_of(holders[worth], here, now_ms[worth]), seen, self.rules).tables) if len(worth) else {}
+
+    def _twice(
+        self, before: _Known, after: _Known, now_ms: NDArray[np.int64]
+    ) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame], NDArray[np.int64]]:
+        """What there was to say and what there is; and of each holder of after when it changes by itself."""
+        next_ms = np.full(after[0].height, np.iinfo(np.int64).max, dtype=np.int64)
+        worth, was_worth = (np.flatnonzero(told_of(holders, here)) for holders, here, _ in (after, before))
+        log = log_of(after[0][worth], after[1], now_ms[worth])
+        seen = after[2]
+        if len(was_worth):
+            known = before[0][was_worth]
+            log = side_by_side(log_of(known, before[1], known["told_ms"].to_numpy()), log)
+            seen = pl.concat([before[2].with_columns(of_before(pl.col("partition"))), seen])
+        if log.people.is_empty():
+            return {}, {}, next_ms
+        found = self.tell(log, seen, self.rules)
+        next_ms[worth] = found.next_ms[len(was_worth) :]
+        is_before = pl.col("partition") < 0
+        then = {name: rows.filter(is_before).with_columns(of_before(pl.col("partition"))) for name, rows in found.tables.items()}
+        return then, {name: rows.filter(~is_before) for name, rows in found.tables.items()}, next_ms
 
 
 def _is_due(holders: pl.DataFrame, watermarks: pl.DataFrame) -> NDArray[np.bool_]:

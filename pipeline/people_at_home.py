@@ -5,6 +5,7 @@ Cases:   a holder at whom nothing is that anybody would be told of -> left out: 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -64,3 +65,20 @@ def _of_people(kind: str, rows: pl.DataFrame, holders: Hashes) -> pl.DataFrame:
     is_here = holders[place] == of if len(holders) else np.zeros(len(of), dtype=bool)
     found = rows.select(pl.Series("person", place, PERSON["person"]), *KINDS[kind])
     return (found if is_here.all() else found.filter(pl.Series(is_here))).sort("person", *_ORDER[kind])
+
+
+def side_by_side(before: PersonLog, after: PersonLog) -> PersonLog:
+    """Two logs as one: telling has a price of its own. The people of the first stand first, in partitions of their own (`of_before`)."""
+    moved = replace(before, people=before.people.with_columns(of_before(pl.col("partition"))))
+    n = before.people.height
+    later = {
+        name: getattr(after, name).with_columns(pl.col("person") + n)
+        for name in ("tickets", "visits", "cases", "lapses", "signals")
+    }
+    both = {name: pl.concat([getattr(moved, name), rows]) for name, rows in later.items()}
+    return PersonLog(pl.concat([moved.people, after.people]), **both)
+
+
+def of_before(partition: pl.Expr) -> pl.Expr:
+    """A partition that no topic has, one to one; and back."""
+    return partition * -1 - 1  # named as it was
