@@ -219,8 +219,7 @@ class Folding:
         for tables in (now, gone):
             self._emit({table: {partition: rows} for table, rows in tables.items() if len(rows)})
         if self._passing.says:
-            placed = {table: rows.with_columns(pl.lit(partition, pl.Int32).alias("partition")) for table, rows in gone.items()}
-            self._pass_on(self._stage.fold.passed_again(self._state, partition, said, placed))
+            self._pass_on(self._stage.fold.passed_again(self._state, partition, said, gone))
         again, back = (sum(map(len, tables.values())) for tables in (now, gone))
         fields = logs.about(stage=self._stage.name, topic=self._stage.topic, partition=partition)
         where = f"{self._stage.topic}-{partition}"

@@ -46,7 +46,7 @@ class Fold(Protocol[S]):
     def passed_again(
         self, state: S, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
     ) -> tuple[Passed, ...]:
-        """The same to the stages behind; `gone`: what is taken back of it, with `partition`. Asked if there are any."""
+        """The same to the stages behind; `gone`: what is taken back of it. Asked if there are any."""
 
 
 @dataclass(frozen=True)
