@@ -11,7 +11,7 @@ from pipeline.groups import picked
 from pipeline.journeys_rules import JourneysRules
 from pipeline.table import TIME
 from pipeline.ticket_log import SURVEYS, TicketLog
-from pipeline.ticket_places import SOLVED, SUPPORT, places
+from pipeline.ticket_places import SOLVED, SUPPORT, accounts_of_orders, places
 
 
 def answers(
@@ -39,6 +39,7 @@ def answers(
         cases,
         rules,
     )
+    of_order = accounts_of_orders(pl.DataFrame([said["person"], order_id.alias("order_id")]), cases)
     return pl.DataFrame(
         [
             whose["partition"],
@@ -49,7 +50,7 @@ def answers(
             said["event_at"].cast(TIME).alias("answered_at"),
             _else(whose["home_visitor"], _else(said["visitor_id"], of_ticket["visitor_id"])).alias("visitor_id"),
             whose["customer_id"],
-            _else(said["account_id"], _else(of_ticket["account_id"], whose["home_account"])).alias("account_id"),
+            _else(said["account_id"], _else(of_ticket["account_id"], _else(of_order, whose["home_account"]))).alias("account_id"),
             order_id.alias("order_id"),
             said["ticket_id"],
             _else(said["session_id"], of_ticket["session_id"]).alias("session_id"),

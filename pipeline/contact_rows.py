@@ -1,7 +1,7 @@
 """Rows of `contacts`: what there is to say of tickets.
 
 Frames:  TicketLog, cases, TEXTS -> rows of frames.CONTACTS, with `partition`, a row a ticket in the order of their numbers
-Cases:   several events say an order, a channel ... -> the first | a topic, a team, an agent, a priority -> the last
+Cases:   an account that no event says -> that of its order | several events say an order, a channel ... -> the first | a topic, a team, an agent, a priority -> the last
          a ticket of which only a survey is known -> a row, open
 """
 
@@ -12,7 +12,7 @@ from pipeline.groups import NEVER, Millis, Places, told_ms
 from pipeline.journeys_rules import JourneysRules
 from pipeline.table import TIME
 from pipeline.ticket_log import ASKS, HUMAN_REPLIES, REPLIES, TicketLog
-from pipeline.ticket_places import OPENED, REPLIED, SOLVED, SUPPORT, places
+from pipeline.ticket_places import OPENED, REPLIED, SOLVED, SUPPORT, accounts_of_orders, places
 
 _FIRST = ("visitor_id", "account_id", "order_id", "session_id", "channel", "journey", "step")
 _LAST = ("topic", "team", "agent_id", "priority")
@@ -55,6 +55,7 @@ def contacts(log: TicketLog, cases: pl.DataFrame, known_by: pl.Series, texts: pl
         cases,
         rules,
     )
+    of_order = accounts_of_orders(pl.DataFrame([pl.Series("person", log.person[begins], pl.Int64), said["order_id"]]), cases)
     return pl.DataFrame(
         [
             whose["partition"],
@@ -62,7 +63,7 @@ def contacts(log: TicketLog, cases: pl.DataFrame, known_by: pl.Series, texts: pl
             log.said({"ticket_id": begins})["ticket_id"],
             _else(whose["home_visitor"], said["visitor_id"]).alias("visitor_id"),
             whose["customer_id"],
-            _else(said["account_id"], whose["home_account"]).alias("account_id"),
+            _else(_else(said["account_id"], of_order), whose["home_account"]).alias("account_id"),
             known_by,
             *(said[name] for name in ("order_id", "session_id", "channel", *_LAST)),
             *where.get_columns(),

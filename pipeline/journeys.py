@@ -132,7 +132,7 @@ class JourneysFold:
         after = {kind: merged(kind, old[kind], came.records.get(kind)) for kind in KINDS}
         placed = _placed(after, holders, now_links)
         sendings = [
-            forwarded(kind, placed[kind], after[kind].gone, ids_of(kind, old[kind], after[kind].gone, holders))
+            forwarded(kind, placed[kind], after[kind].gone, ids_of(kind, after[kind].lay, after[kind].gone, holders))
             for kind in KINDS
             if placed[kind].height or after[kind].gone.height
         ]

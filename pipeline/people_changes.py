@@ -3,11 +3,12 @@
 Frames:  rows of tables, twice -> upserts
 Cases:   a record has left -> its rows are not said any more, and not taken back: they are said by whoever has it now. But what was found in a ticket (lapses,
          signals) is: whoever has it now may find others. He says his later, for what is taken back is stamped before the ticket is sent on
+         two holders say the same row, for a record is on its way from one to the other -> once; who has it in the end is asked to say it again
          a record came that lies here already -> its rows are said once more: its last teller may have said his later than we said ours;
          a lapse of which there is nothing to say is taken back, for he may have had something
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -35,8 +36,16 @@ def changes(
         if name == frames.OUTCOMES.name and came.get("lapse", new).height:
             rows = pl.concat([rows, _nothing_of(came["lapse"], pl.concat([new, rows])).select(rows.columns)])
         if rows.height:
-            found[name] = rows
+            found[name] = _once(rows, frames.TABLES[name].key)
     return found
+
+
+def _once(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """Each row once: while a record is on its way from one home to another, two may have it."""
+    which = ["partition", *key]
+    if rows.height == rows.select(which).n_unique():
+        return rows
+    return rows.sort("is_deleted", descending=True, maintain_order=True).unique(which, keep="last", maintain_order=True)
 
 
 def _conformed(name: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -105,27 +105,31 @@ class Merged:
     rows: pl.DataFrame
     """RECORDS, and `is_news`: whether it came with the batch, known or not."""
     gone: pl.DataFrame
-    """GONE; `place`: its row among those that lay there before."""
+    """GONE; `place`: its row in `lay`."""
+    lay: pl.DataFrame
+    """RECORDS that lay there before, and those that came and left at once."""
 
 
 def merged(kind: str, old: pl.DataFrame, new: pl.DataFrame | None) -> Merged:
     """Put together what lay there and what has come. Frames: RECORDS, as `arrived` says."""
     if new is None:
-        return Merged(old.with_columns(pl.lit(value=False).alias("is_news")), GONE.to_frame())
-    old = old.with_row_index("place").with_columns(pl.col("place").cast(pl.Int64))
-    lost = GONE.to_frame()
+        return Merged(old.with_columns(pl.lit(value=False).alias("is_news")), GONE.to_frame(), old)
+    lay, lost, columns = old, GONE.to_frame(), RECORDS[kind].names()
     # Back at its own key it asks to be said, or sent, once more, and nothing else.
     asks = new.filter(pl.col("is_gone") & (pl.col("lasting_key") == pl.col("key")))
     leaves = new.filter(pl.col("is_gone") & (pl.col("lasting_key") != pl.col("key")))
     comes = new.filter(~pl.col("is_gone"))
     if leaves.height:
         last = leaves.unique(_RECORD, keep="last").select(*_RECORD, pl.col("row").alias("left_at"))
-        lost = old.join(last, on=_RECORD, how="inner").select(GONE.names())
-        comes = comes.join(last.select(*_RECORD, "left_at"), on=_RECORD, how="left", maintain_order="left").filter(
-            pl.col("left_at").is_null() | (pl.col("row") > pl.col("left_at"))
-        )
+        comes = comes.join(last, on=_RECORD, how="left", maintain_order="left")
+        stays = pl.col("left_at").is_null() | (pl.col("row") > pl.col("left_at"))
+        # What came and left at once was dropped as well, though it never lay here.
+        passing = comes.filter(~stays).unique(_RECORD, keep="last", maintain_order=True).join(old, on=_RECORD, how="anti")
+        lay = pl.concat([old.select(columns), passing.select(columns)])
+        place = pl.int_range(pl.len(), dtype=pl.Int64).alias("place")
+        lost = lay.with_columns(place).join(last, on=_RECORD, how="inner").select(GONE.names())
+        comes = comes.filter(stays)
         old = old.join(last, on=_RECORD, how="anti", maintain_order="left")
-    columns = RECORDS[kind].names()
     both = pl.concat([old.select(columns), comes.select(columns)])
     news = pl.concat([comes.select(_RECORD), asks.select(_RECORD)]).unique()
     if both.select(_RECORD).n_unique() < both.height:
@@ -140,4 +144,4 @@ def merged(kind: str, old: pl.DataFrame, new: pl.DataFrame | None) -> Merged:
     is_news = both.select(_RECORD).join(
         news.with_columns(pl.lit(value=True).alias("is_news")), on=_RECORD, how="left", maintain_order="left"
     )
-    return Merged(both.with_columns(is_news["is_news"].fill_null(value=False)), lost)
+    return Merged(both.with_columns(is_news["is_news"].fill_null(value=False)), lost, lay)

@@ -65,6 +65,12 @@ def places(asked: pl.DataFrame, cases: pl.DataFrame, rules: JourneysRules) -> pl
     )
 
 
+def accounts_of_orders(asked: pl.DataFrame, cases: pl.DataFrame) -> pl.Series:
+    """The company of the order of each row, null if nobody says. Frames: `person`, `order_id`; PERSON + CASE -> `account_id`."""
+    known = cases.select("person", "order_id", pl.when(pl.col("account_id") != "").then("account_id").alias("account_id"))
+    return asked.join(known, on=["person", "order_id"], how="left", maintain_order="left")["account_id"]
+
+
 def _of(table: dict[str, str], key: pl.Expr) -> pl.Expr:
     return key.replace_strict(table, default=None, return_dtype=pl.String)
 

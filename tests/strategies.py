@@ -283,5 +283,7 @@ def spelt(record: Event) -> str:
     """A record in one line."""
     hidden = {"event_at", "record_at", "partition", "offset", "event_type", "site", "visitor_id", "story"}
     said = " ".join(f"{name}={value}" for name, value in record.items() if name not in hidden)
-    at, behind = record["event_at"], record["record_at"] - record["event_at"]
-    return f"{at:%d %H:%M:%S.%f} after {behind / SECOND:.3f} s, {record['partition']} {' '.join(_whose(record))} {record['event_type']} {said}"
+    at = record.get("event_at", record["record_at"])  # a fact is none
+    behind = record["record_at"] - at
+    what = record.get("event_type", record.get("family"))
+    return f"{at:%d %H:%M:%S.%f} after {behind / SECOND:.3f} s, {record['partition']} {' '.join(_whose(record))} {what} {said}"

@@ -167,3 +167,27 @@ def test_who_takes_over_takes_back_what_was_sent_where_nobody_sends_it_now():
         [("v s", "customer:bert", True, "visitor:v")]
     ]
     assert all(each.is_forwarded for each in lost)
+
+
+def test_two_homes_between_which_a_ticket_is_on_its_way_say_its_row_once_a_step():
+    line = PeopleLine(JourneysFold())
+    line.take(said("ticket_opened", "10:00"), link("ticket:T", "visitor:v", told_by="ticket")).settle()
+    line.take(link("visitor:v", "customer:bert", "11:00"), link("ticket:T", "customer:anna", "11:00", told_by="ticket")).settle()
+
+    told = [step.tables["contacts"]["ticket_id"].to_list() for step in line.steps if "contacts" in step.tables]
+    assert all(tickets == ["T"] for tickets in told)
+    assert [row["customer_id"] for row in line.shows("contacts")] == ["anna"]
+
+
+def test_a_record_that_comes_on_one_way_and_is_dropped_by_the_other_in_one_step_is_asked_for():
+    """Two ways to one home have crossed, and their messages arrive together."""
+    fold = JourneysFold()
+    ticket = said("ticket_opened", "10:00")
+    line = PeopleLine(fold)
+    line.take(ticket, link("ticket:T", "customer:anna", told_by="ticket"))
+    (copy,) = next(iter(line._on_their_way.values()))
+    line._on_their_way.clear()
+    line._on_their_way[0, 0] = [copy, {**copy, "is_gone": True}]
+    line.settle()
+
+    assert [row["customer_id"] for row in line.shows("contacts")] == ["anna"]
