@@ -33,6 +33,10 @@ class RunningScale:
         """Scales beyond which a value is rare in this series; never below the normal."""
         self.was_rare = False
 
+    def begin(self, n: int, mean: float) -> None:
+        """So many distances have been seen elsewhere."""
+        self.n, self.mean = n, mean
+
     def scale(self, floor: float) -> float:
         """One standard deviation; wider where few values have been seen."""
         return max(self.mean * SIGMA, floor) * (1 + 10 / (self.n + 1))
@@ -49,7 +53,7 @@ class RunningScale:
         scale = self.scale(floor)
         self.n += 1
         far = abs(distance)
-        if self.n > 1 and scale > 0:
+        if scale > 0:
             is_rare = far > self.rare * scale
             if not (is_rare and self.was_rare):  # a burst is one surprise
                 self.rare = max(RARE_Z, self.rare * math.exp(PACE * (is_rare - RARE)))

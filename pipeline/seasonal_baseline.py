@@ -137,6 +137,11 @@ class SeasonalBaseline:
                     total += weight * guess.value
         return total / weights if weights else None
 
+    def steady(self) -> Guess | None:
+        """The best guess of a season for the time last asked for, over a long level, which nothing short moves. None: no season is known."""
+        tried = [its[-1] for its in self.guesses[1:] if its[-1].value is not None and its[-1].n >= TRIED]
+        return min(tried, key=lambda guess: guess.error) if tried else None
+
     def learn(self, at_s: float, value: float, span_s: float, low: float, high: float) -> None:
         """This value was there, for so long; beyond `low` and `high` it is an outlier, from which no season learns more than that."""
         most = (high - low) / 2
@@ -149,6 +154,10 @@ class SeasonalBaseline:
                     guess.level.push(value - usual)
             if season is not None:
                 season.learn(at_s, tame, span_s)
+
+    def error(self) -> float:
+        """How far off the best guess was of late."""
+        return min((guess.error for its in self.guesses for guess in its if guess.n >= TRIED), default=0.0)
 
     def recent(self) -> float | None:
         """The level of late. None: there was no value."""

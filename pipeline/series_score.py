@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from statistics import NormalDist
 
 from pipeline.daily_jobs import DailyJobs
-from pipeline.running_scale import CLIPPED, MEMORY, ROUNDING, RunningScale
-from pipeline.seasonal_baseline import Level, SeasonalBaseline
+from pipeline.running_scale import CLIPPED, MEMORY, ROUNDING, SIGMA, RunningScale
+from pipeline.seasonal_baseline import SLOT_S, TRIED, Level, SeasonalBaseline
 
 HALF_AT = 3.2905
 """Standard deviations at which the score is 0.5: normal noise goes beyond once in 1,000 values."""
@@ -34,6 +34,8 @@ OFTEN = 20
 """A series that changes with every so many rows is no flat line, and its smallest change is taken for the step it is rounded to."""
 FEW = 30
 """Counts up to which the tail of a Poisson distribution is longer than that of a normal one."""
+NOISY = 0.35
+"""Standard deviation of roots above which counts are taken for those of chance, which have 0.5."""
 MOST = 1e150
 """Beyond it squares are no numbers any more: taken for infinite."""
 
@@ -50,6 +52,8 @@ class SeriesScorer:
         self.together = RunningScale()
         self.distances: deque[float] = deque([0.0] * TOGETHER, TOGETHER)
         self.is_count = True
+        self.values: deque[float] = deque((), TOGETHER)
+        self.rates: deque[float] = deque((), TOGETHER)
         self.rate = 0.0
         """Mean count of late, outliers cut."""
         self.n = 0
@@ -78,18 +82,27 @@ class SeriesScorer:
         if expected is None:
             self.baseline.learn(at_s, seen, span_s, -math.inf, math.inf)
             return 0.0
+        if not self.alone.n:
+            self.alone.begin(TRIED, self.baseline.error())
+            self.together.begin(TRIED, self.baseline.error())
         floor = self._floor(expected)
         scale = self.alone.scale(floor)
-        job = self.jobs.expected(at_s, scale)
-        self.jobs.learn(at_s, seen - expected)
+        job, steady = 0.0, self.baseline.steady()
+        if steady is not None and span_s < SLOT_S:  # longer steps have slots of their own
+            job = self.jobs.expected(at_s, max(scale, SIGMA * steady.error))
+            self.jobs.learn(at_s, seen - (steady.value or 0.0))
         distance = seen - job - expected
         self.distances.append(distance)
         run = sum(self.distances) / math.sqrt(TOGETHER)
-        z = self.alone.surprise(distance, floor)
-        if z > 1 and run * distance > 0:
-            z = max(z, self.together.surprise(run, floor))
-        if self.is_count and z > 2 and distance > 0:
-            z = min(z, poisson_surprise(value, max(self.rate, _count(expected + job))))
+        alone = self.alone.surprise(distance, floor)
+        together = self.together.surprise(run, floor) if alone > 1 and run * distance > 0 else 0.0
+        if self.is_count:
+            self.values.append(value)
+            self.rates.append(max(self.rate, _count(expected + job)))
+            if distance > 0 and max(alone, together) > 2 and self._is_poisson():
+                alone = min(alone, poisson_surprise(value, self.rates[-1]))
+                together = min(together, poisson_surprise(sum(self.values), sum(self.rates)))
+        z = 0.0 if self._is_flat() and seen == self.baseline.recent() else max(alone, together)
         most = CLIPPED * scale
         self.baseline.learn(at_s, seen - job, span_s, expected - most, expected + most)
         self.alone.learn(distance, floor)
@@ -110,9 +123,18 @@ class SeriesScorer:
         """The distance that rounding alone makes, where values move at all."""
         often = min(1.0, OFTEN * self.n_changes / self.n)
         if self.is_count:
-            return often * ROUNDING * 0.5 / math.sqrt(max(expected * expected, ROOT))
-        least = 0.0 if math.isinf(self.least) else self.least
-        return max(often * ROUNDING * least, 1e-12 * abs(expected))
+            step = 0.5 / math.sqrt(max(expected * expected, ROOT))
+        else:
+            step = 0.0 if math.isinf(self.least) else self.least
+        return max(often * ROUNDING * step, 1e-12 * abs(expected))
+
+    def _is_flat(self) -> bool:
+        """What a line that hardly moves is most of the time is never unusual."""
+        return self.n_changes * OFTEN < self.n
+
+    def _is_poisson(self) -> bool:
+        """Whether counts are as noisy as those of chance: the number of machines that are up is less so."""
+        return not self._is_flat() and (self.rate < 1 or self.alone.mean * SIGMA > NOISY)
 
     def _no_count(self) -> None:
         """Tell what was learned in values, not in roots."""

@@ -70,7 +70,7 @@ def daily(seed: int) -> Series:
     made = Maker("daily", seed, 288 * 14, 300)
     shape = 20 * np.sin(2 * np.pi * made.days) + 8 * np.sin(4 * np.pi * made.days + 1)
     if seed % 2:
-        shape += np.where(np.abs((made.days % 1) * 288 - 40) < 2, 25, 0)
+        shape += np.where(np.isin(np.arange(made.n) % 288, (39, 40, 41)), 25, 0)
     values = 100 + shape + made.rng.normal(0, 1.5, made.n)
     for start in made.places(6, 8):
         rows = int(made.rng.integers(2, 9))
