@@ -52,8 +52,8 @@ class SeriesScorer:
         self.together = RunningScale()
         self.distances: deque[float] = deque([0.0] * TOGETHER, TOGETHER)
         self.is_count = True
-        self.values: deque[float] = deque((), TOGETHER)
-        self.rates: deque[float] = deque((), TOGETHER)
+        self.values: deque[float] = deque(maxlen=TOGETHER)
+        self.rates: deque[float] = deque(maxlen=TOGETHER)
         self.rate = 0.0
         """Mean count of late, outliers cut."""
         self.n = 0
@@ -122,10 +122,8 @@ class SeriesScorer:
     def _floor(self, expected: float) -> float:
         """The distance that rounding alone makes, where values move at all."""
         often = min(1.0, OFTEN * self.n_changes / self.n)
-        if self.is_count:
-            step = 0.5 / math.sqrt(max(expected * expected, ROOT))
-        else:
-            step = 0.0 if math.isinf(self.least) else self.least
+        least = 0.0 if math.isinf(self.least) else self.least
+        step = 0.5 / math.sqrt(max(expected * expected, ROOT)) if self.is_count else least
         return max(often * ROUNDING * step, 1e-12 * abs(expected))
 
     def _is_flat(self) -> bool:
