@@ -87,7 +87,7 @@ def test_a_row_without_a_value_has_a_score(score):
         ("", (), "the file is empty"),
         (HEAD, (), "there are no rows below the header"),
         ("timestamp\n2026-01-05\n", (), "there is only timestamp"),
-        (csv(*rows(3)), ("--value", "valeu"), "no column valeu; the nearest is value"),
+        (csv(*rows(3)), ("--value", "values"), "no column values; the nearest is value"),
         (csv(*rows(3)), ("--value", "timestamp"), "column timestamp has the times; values are in one of value"),
         ("timestamp,a,b\n2026-01-05,1,2\n", (), "--value names one of a, b"),
         (csv(("2026-01-05", 1), ("2026-01-06", "many")), (), "column value, row 2: 'many' is no number"),
