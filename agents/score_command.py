@@ -5,7 +5,7 @@ from typing import Any
 
 from agents import terminal
 from agents.series_files import Series
-from pipeline.series_score import scores
+from pipeline.series_score import MOST, scores
 
 ROWS = 10
 """Moments that people are shown."""
@@ -47,7 +47,7 @@ def picture(values: Sequence[float | None], found: Sequence[float], width: int) 
     """The series as bars, and below it marks where something is unusual."""
     n = min(width, len(values))
     parts = [slice(len(values) * place // n, len(values) * (place + 1) // n) for place in range(n)]
-    there = [[value for value in values[part] if value is not None and abs(value) < float("inf")] for part in parts]
+    there = [[value for value in values[part] if value is not None and abs(value) <= MOST] for part in parts]
     means = [sum(each) / len(each) if each else None for each in there]
     known = [mean for mean in means if mean is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)

@@ -115,3 +115,4 @@ def test_a_picture_has_room_for_every_series():
     assert picture([1.0], [0.0], 80) == ("▁", " ")
     assert picture([None, None], [0.0, 0.6], 80) == ("  ", " ^")
     assert picture([0.0, 0.0, 7.0, 7.0], [0, 0, 0.9, 0], 2) == ("▁█", " ^")
+    assert picture([1e308, -1e308, float("inf"), 1.0], [0, 0, 0, 0], 4) == ("   ▁", "    ")
