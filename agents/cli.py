@@ -19,6 +19,7 @@ from agents.cli_dead_letters import letters
 from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
 from agents.cli_schemas import schemas
+from agents.cli_score import score
 from agents.cli_signals import signals
 from agents.cli_why import why
 from agents.settings_sources import load
@@ -59,6 +60,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 main.command()(why)
+main.command()(score)
 main.add_typer(letters)
 main.add_typer(schemas)
 main.add_typer(signals)

@@ -15,6 +15,7 @@ from agents.newest_checkpoints import NothingKept
 from agents.producer import NotDelivered
 from agents.registry import RegistryUnavailable
 from agents.replayed_range import RangeWrong
+from agents.series_files import SeriesWrong
 from agents.settings_sources import SettingsWrong
 from agents.signal_trial import NoSuchProfile
 from agents.store_claim import StoreClaimed
@@ -55,6 +56,7 @@ MISHAPS = (
     NoSuchProfile,
     NothingToTell,
     TablesMissing,
+    SeriesWrong,
 )
 """Errors whose message is for people."""
 
