@@ -1,7 +1,8 @@
 """Where an agent leaves runs for its stage.
 
 The hand-over never waits: all streams of an app share one delivery loop, and a stage that blocks there would stop every other.
-Memory is bounded all the same: above a limit the stage's partitions are held on the consumer, below half of it released.
+Memory is bounded all the same: above a limit those partitions are held on the consumer of which more than their share waits, below half of it released.
+What was fetched ahead of a held partition is thrown away, so to hold all would starve those that come last, again and again.
 """
 
 import asyncio
@@ -20,26 +21,36 @@ RECORD_BYTES = 300
 class Inbox:
     """Runs in the order of arrival, counted in bytes. Used in the event loop only."""
 
-    def __init__(self, limit: int, *, hold: Callable[[], None], release: Callable[[], None]) -> None:
-        """Take the limit in bytes, and how to stop and restart the fetch for this stage."""
-        self._limit, self._hold, self._release = limit, hold, release
+    def __init__(
+        self, limit: int, *, n_partitions: Callable[[], int], hold: Callable[[Collection[TP]], None], release: Callable[[], None]
+    ) -> None:
+        """Take the limit in bytes (at most twice as many wait), how many partitions share it, and how to stop and restart the fetch."""
+        self._limit, self._n_partitions, self._hold, self._release = limit, n_partitions, hold, release
         self._runs: deque[Run] = deque()
+        self._waiting: dict[TP, int] = {}  # partition -> bytes of it
+        self._held: set[TP] = set()
         self._stirred = asyncio.Event()
         self.size = 0
         """Bytes waiting."""
         self.events = 0
         """Records waiting."""
-        self.is_held = False
-        """Whether the stage's partitions are held."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether any of the stage's partitions is held."""
+        return bool(self._held)
 
     def put(self, run: Run) -> None:
         """Leave a run; never waits, never refuses."""
         self._runs.append(run)
         self.events += len(run)
-        self.size += cost(run)
-        if self.size > self._limit and not self.is_held:
-            self.is_held = True
-            self._hold()
+        self._count(run.tp, cost(run))
+        if self.size > self._limit:
+            share = self._limit / max(self._n_partitions(), len(self._waiting))
+            full = {tp for tp, size in self._waiting.items() if size > share} - self._held
+            if full:
+                self._held |= full
+                self._hold(full)
         self.stir()
 
     def next(self, max_events: int, max_bytes: float = float("inf")) -> list[Run]:
@@ -60,23 +71,30 @@ class Inbox:
         for run in taken:
             self._runs.popleft()
             self.events -= len(run)
-            self.size -= cost(run)
+            self._count(run.tp, -cost(run))
         if self.is_held and self.size < self._limit / 2:
-            self.is_held = False
+            self._held.clear()
             self._release()
         return taken
+
+    def _count(self, tp: TP, size: int) -> None:
+        self.size += size
+        self._waiting[tp] = self._waiting.get(tp, 0) + size
+        if not self._waiting[tp]:
+            del self._waiting[tp]
 
     def clear(self) -> None:
         """Throw away everything, and end the hold: one of what came late may have met the new assignment."""
         self._runs.clear()
+        self._waiting.clear()
         self.size = self.events = 0
         if self.is_held:
-            self.is_held = False
+            self._held.clear()
             self._release()
 
     def partitions(self) -> Collection[TP]:
         """Of which partitions something waits."""
-        return {run.tp for run in self._runs}
+        return set(self._waiting)
 
     def stir(self) -> None:
         """Wake who waits in `stirred`."""

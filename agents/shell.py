@@ -76,7 +76,9 @@ class Shell:
         self._inputs, self._group, self._checkpoints = inputs, group, checkpoints
         self._producer, self._settings, self._clock = producer, settings, clock
         self._take_over = TakeOver(inputs, work, checkpoints, producer, reader)
-        self.inbox = Inbox(settings.inbox_bytes, hold=self._hold, release=self._release)
+        self.inbox = Inbox(
+            settings.inbox_bytes, n_partitions=lambda: len(self._ours()), hold=self._group.hold, release=self._release
+        )
         self.ticked_at = clock()
         """When the loop last turned: for a health check, which must not trust heartbeats."""
         self.checkpoint_cost_s = 0.0
@@ -313,8 +315,8 @@ class Shell:
 
     # The inbox --------------------------------------------------------------------------------------------------------------
 
-    def _hold(self) -> None:
-        self._group.hold([tp for tp in self._group.assignment() if tp.topic == self.topic])
-
     def _release(self) -> None:
-        self._group.release([tp for tp in self._group.assignment() if tp.topic == self.topic])
+        self._group.release(self._ours())
+
+    def _ours(self) -> list[TP]:
+        return [tp for tp in self._group.assignment() if tp.topic == self.topic]

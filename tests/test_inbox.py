@@ -16,6 +16,10 @@ def run(n=1, *, size=SMALL, partition=0, after=-1):
     return made
 
 
+def inbox_of(n_partitions, *, hold=lambda _tps: None, release=lambda: None):
+    return Inbox(10_000, n_partitions=lambda: n_partitions, hold=hold, release=release)
+
+
 @pytest.fixture
 def trail():
     return []
@@ -23,7 +27,7 @@ def trail():
 
 @pytest.fixture
 def inbox(trail):
-    return Inbox(10_000, hold=lambda: trail.append("held"), release=lambda: trail.append("released"))
+    return inbox_of(1, hold=lambda _: trail.append("held"), release=lambda: trail.append("released"))
 
 
 def test_runs_come_out_as_they_went_in(inbox):
@@ -64,6 +68,21 @@ def test_partitions_are_held_above_the_limit_and_released_below_half_of_it(inbox
     assert trail == ["held", "released"]
 
 
+def test_only_those_are_held_of_which_more_than_their_share_waits_so_that_none_starves():
+    held = []
+    inbox = inbox_of(4, hold=lambda tps: held.append({tp.partition for tp in tps}))
+
+    inbox.put(run(6, partition=0))
+    inbox.put(run(3, partition=1))
+    inbox.put(run(2, partition=2))
+    assert held == [{0, 1}]
+
+    inbox.put(run(2, partition=3))  # they are not held, and what they have comes
+    assert held == [{0, 1}]
+    inbox.put(run(2, partition=3))
+    assert held == [{0, 1}, {3}]
+
+
 def test_small_records_count_more_than_their_values(inbox, trail):
     """Memory goes to what is around a value, too."""
     for _ in range(10):
@@ -98,7 +117,7 @@ async def woken(inbox, timeout_s):
 
 def test_who_waits_is_woken_by_a_run():
     async def story():
-        inbox = Inbox(10_000, hold=lambda: None, release=lambda: None)
+        inbox = inbox_of(1)
         asyncio.get_running_loop().call_later(0.02, inbox.put, run())
         return await woken(inbox, 5.0), await woken(inbox, 0.05)
 
@@ -110,7 +129,7 @@ def test_who_waits_is_woken_by_a_run():
 
 def test_what_came_before_somebody_waits_wakes_at_once():
     async def story():
-        inbox = Inbox(10_000, hold=lambda: None, release=lambda: None)
+        inbox = inbox_of(1)
         inbox.stir()
         return await woken(inbox, 5.0)
 
