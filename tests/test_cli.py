@@ -360,7 +360,9 @@ def test_a_feed_into_a_folder_can_be_replayed(ebbtide):
     done = the_json(ebbtide("replay", "shop", "--json"))
 
     (folder,) = ebbtide.args
-    others = [len((folder / "shop" / name).read_text().splitlines()) for name in ("order.ndjson", "delivery.ndjson")]
+    others = [
+        len((folder / "shop" / name).read_text().splitlines()) for name in ("order.ndjson", "delivery.ndjson", "ticket.ndjson")
+    ]
     assert fed["events"] == 3_000
     assert sum(done["fates"].values()) == 3_000 + sum(others)
     assert done["tables"]["cases"] > 0

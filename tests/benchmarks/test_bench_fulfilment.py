@@ -8,8 +8,8 @@ import pytest
 from pipeline.frames import WATERMARKS
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.simulator.simulator import simulated
-from tests.accuracy.test_fulfilment_accuracy import commerce
 from tests.benchmarks.report import show
+from tests.simulated_shop import commerce
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
