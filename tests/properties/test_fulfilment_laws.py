@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import polars as pl
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.fulfilment import FulfilmentFold
@@ -131,6 +131,7 @@ def test_every_record_has_one_fate_and_it_is_the_oracles(office: Office):
 
 @FEW
 @given(offices())
+@example(Office(seed=48744, documents=3))
 def test_what_is_told_again_is_what_was_told(office: Office):
     """Of all that was said of a partition, the state still says what the views show of it, and nothing else."""
     steps = told(FOLD, office.log)
@@ -145,7 +146,8 @@ def test_what_is_told_again_is_what_was_told(office: Office):
         again = FOLD.told_again(steps[-1].state, partition, unique)
         for name, rows in unique.items():
             shown = rows.filter(pl.col("is_deleted") == 0).sort(frames_key(name))
-            assert again[name].sort(frames_key(name)).equals(shown), name
+            # A table of which nothing is left need not be there.
+            assert again.get(name, shown.clear()).sort(frames_key(name)).equals(shown), name
 
 
 def frames_key(name: str) -> list[str]:
