@@ -87,6 +87,9 @@ def _is_of(rows: pl.DataFrame, name: str, records: Mapping[str, pl.DataFrame]) -
             is_of |= _among(rows, _TICKETS, tickets.filter(pl.col("ticket_id").fill_null("") != ""), _TICKETS)
         if name == "answers":
             is_of |= _among(rows, ["site", "answer_id"], tickets, _EVENTS)
+        if name == "signals" and (tickets["ticket_id"].fill_null("") == "").any():
+            # That of a survey does not name it; what is said once more harms nobody.
+            is_of |= rows["ticket_id"].fill_null("") == ""
     if name == "outcomes" and lapses is not None and lapses.height:
         is_of |= _among(rows, _LAPSES, lapses, _LAPSES)
     return is_of
