@@ -26,7 +26,7 @@ from pipeline.commerce import judged
 from pipeline.facts import SAID, SENT
 from pipeline.fold import Step
 from pipeline.forwarding import forwarded, ids_of, sent_again, sent_no_more, sent_now
-from pipeline.hashing import Hashes
+from pipeline.hashing import Hashes, hash64
 from pipeline.homes import LYING, homes
 from pipeline.journeys_rules import JourneysRules
 from pipeline.journeys_views import TOLD, Tell
@@ -36,7 +36,7 @@ from pipeline.people_sweep import needed, swept
 from pipeline.person_keys import keys_of
 from pipeline.person_links import identities, learned
 from pipeline.person_records import Arrived, Merged, arrived, merged
-from pipeline.person_state import KINDS, RECORDS, PersonState
+from pipeline.person_state import IDS, KINDS, RECORDS, PersonState
 from pipeline.ticket_events import event_rows
 from pipeline.watermark import of_partitions
 
@@ -111,6 +111,12 @@ class JourneysFold:
     ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
         """The holders that rows can be of, and what lies there, with `key`."""
         keys = keys_of(partition, said)
+        if frames.OUTCOMES.name in said:  # such a row may name its order alone, and the lapse lie with the visitor
+            ids = hash64(*(said[frames.OUTCOMES.name][name] for name in IDS["lapse"]))
+            its = state.lapse.keys_where(
+                lambda rows: (rows["partition"] == partition).to_numpy() & np.isin(rows["record"].to_numpy(), ids)
+            )
+            keys = np.unique(np.concatenate([keys, *its]))
         holders = state.holders.take(keys)[0].sort("holder")
         of = holders.select("holder", "key")
         records = {

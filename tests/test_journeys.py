@@ -182,6 +182,16 @@ def test_who_takes_over_takes_back_what_was_sent_where_nobody_sends_it_now():
     assert all(each.is_forwarded for each in lost)
 
 
+def test_who_takes_over_says_the_lapse_of_an_order_again_though_its_row_does_not_name_the_visitor_with_whom_it_lies():
+    lapse = left(visitor=None, session=None, outcome_id="o", order_id="1", key="order:1")
+    shop = PeopleLine(JourneysFold()).take(case("1", "09:00"), lapse, link("order:1", "visitor:v", told_by="ticket")).settle()
+    said = {"outcomes": shop.steps[-1].tables["outcomes"].drop("partition")}
+
+    again = shop.fold.told_again(shop.state, 0, said)
+
+    assert again["outcomes"].select("outcome_id", "order_id", "visitor_id").rows() == [("o", "1", "")]
+
+
 def test_two_homes_between_which_a_ticket_is_on_its_way_say_its_row_once_a_step():
     line = PeopleLine(JourneysFold())
     line.take(said("ticket_opened", "10:00"), link("ticket:T", "visitor:v", told_by="ticket")).settle()
