@@ -26,9 +26,9 @@ class JourneysRules:
     allowed_lateness: timedelta = timedelta(minutes=10)
     """How far the watermark stays behind the latest event, where nobody tells it."""
     identity_lookback: timedelta = 30 * DAY
-    """How long after its last record a weaker key still sends on what belongs to a stronger one."""
+    """How long after its last record a weaker key still knows what lies there, and sends it on when it learns whose it is."""
     customer_memory: timedelta = 730 * DAY
-    """How long after the last record a customer is remembered; who comes back later begins anew."""
+    """How long after the last record a customer is remembered, and after a link whose its key is; who comes back later begins anew."""
     link_horizon: timedelta = 7 * DAY
     """How long a ticket waits to be known as somebody's; then it is `unlinked`. A link that comes later is still taken."""
     return_horizon: timedelta = 90 * DAY

@@ -1,6 +1,7 @@
 """Forgetting people: those for whom nothing has come for long, and about whom nothing is left to say.
 
 Time:    event time; a customer is remembered for `customer_memory` after the last record, any other key for `identity_lookback`, and a lapse for `return_horizon`
+         whose a key is outlives what lay there: a link is small, and stays for `customer_memory`, or as long as its key is there
 """
 
 from collections.abc import Mapping
@@ -66,7 +67,18 @@ def swept(state: PersonState, watermarks: pl.DataFrame, rules: JourneysRules) ->
         return over
 
     gone = np.unique(np.concatenate([np.zeros(0, np.uint64), *state.holders.keys_where(is_over)]))
-    kept = {name: getattr(state, name).take(gone)[1] for name in (*KINDS, "holders", "links")} if len(gone) else {}
+    kept = {name: getattr(state, name).take(gone)[1] for name in (*KINDS, "holders")} if len(gone) else {}
+    holders = kept.get("holders", state.holders)
+    memory_ms = milliseconds(rules.customer_memory)
+
+    def is_heeded(links: pl.DataFrame) -> NDArray[np.bool_]:
+        reached = of_partitions(watermarks, links["partition"].to_numpy())
+        heeded: NDArray[np.bool_] = reached <= links["event_ms"].to_numpy() + memory_ms
+        old = np.flatnonzero(~heeded)
+        heeded[old] = np.isin(links["holder"].to_numpy()[old], holders.columns("holder")["holder"].to_numpy()) if len(old) else True
+        return heeded
+
+    kept["links"] = state.links.kept(is_heeded)
     forget = forgotten(watermarks, horizon_ms)
     # A ticket is judged again for as long as it may still change, and looks back from its first reply that was due.
     days = {at: (ms - milliseconds(rules.return_horizon)) // DAY_MS - rules.seen_within.days for at, ms in forget.items()}

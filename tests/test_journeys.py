@@ -135,6 +135,23 @@ def test_what_comes_with_only_the_id_of_its_ticket_joins_the_rest_whenever_its_c
     assert of(shop, "contacts", "customer_id", "n_replies", "status") == [("anna", 1, "solved")]
 
 
+def test_an_event_of_a_ticket_after_long_silence_still_finds_its_customer():
+    shop = line().take(said("ticket_opened", "11:00"), link("ticket:T", "customer:anna", "11:00", "ticket")).settle()
+    shop.time(clock("+75d 10:00")).settle()
+    assert shop.state.holders.columns("key")["key"].to_list() == ["customer:anna"]
+
+    shop.take(said("solved", "+75d 10:30"))
+
+    assert of(shop, "contacts", "customer_id", "opened_at", "status") == [("anna", clock("11:00"), "solved")]
+
+
+def test_whose_a_key_was_is_forgotten_when_its_customer_would_be():
+    shop = line().take(said("ticket_opened", "11:00"), link("ticket:T", "customer:anna", "11:00", "ticket")).settle()
+
+    assert shop.time(clock("+730d 10:00")).settle().state.links.height == 1
+    assert shop.time(clock("+731d 12:00")).settle().state.links.height == 0
+
+
 def test_two_people_of_one_account_are_two():
     shop = line().take(
         said("ticket_opened", "11:00", account_id="acme", ticket_id="A"),
