@@ -34,7 +34,7 @@ from pipeline.passed import Passed
 from pipeline.people_at_home import at_home, log_of, of_before, side_by_side, told_of
 from pipeline.people_sweep import needed, swept
 from pipeline.person_keys import keys_of
-from pipeline.person_links import identities, learned
+from pipeline.person_links import CLICKSTREAM, identities, learned
 from pipeline.person_records import Arrived, Merged, arrived, merged
 from pipeline.person_state import IDS, KINDS, RECORDS, PersonState
 from pipeline.ticket_events import event_rows
@@ -87,7 +87,9 @@ class JourneysFold:
         """Of rows that were said of one partition, those that the state still says, as they are now. Frames: rows of facts.SAID -> the same."""
         holders, records = self._lying(state, partition, said)
         now = self._tables(holders, at_home(records), holders["told_ms"].to_numpy(), state.seen.frame())
-        now["identities"] = identities(holders, state.links.take(holders["holder"].to_numpy())[0])
+        # A login that we told before the clicks did stays told: taken back, it would be so in their name as well.
+        links = state.links.take(holders["holder"].to_numpy())[0].filter(pl.col("told_by") != CLICKSTREAM)
+        now["identities"] = identities(holders, links)
         now[SENT.name] = pl.concat([sent_now(kind, rows) for kind, rows in records.items()])
         again = {}
         for name in {*now} & {*said}:

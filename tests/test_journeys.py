@@ -209,6 +209,16 @@ def test_who_takes_over_says_the_lapse_of_an_order_again_though_its_row_does_not
     assert again["outcomes"].select("outcome_id", "order_id", "visitor_id").rows() == [("o", "1", "")]
 
 
+def test_who_takes_over_does_not_take_a_login_back_that_the_clicks_told_later():
+    shop = PeopleLine(JourneysFold()).take(link("visitor:v", "customer:anna"))
+    said = {"identities": shop.steps[-1].tables["identities"].drop("partition")}
+    shop.take(link("visitor:v", "customer:anna", told_by="clickstream"))
+
+    again = shop.fold.told_again(shop.state, 0, said)
+
+    assert again["identities"].select("visitor_id", "customer_id").rows() == [("v", "anna")]
+
+
 def test_two_homes_between_which_a_ticket_is_on_its_way_say_its_row_once_a_step():
     line = PeopleLine(JourneysFold())
     line.take(said("ticket_opened", "10:00"), link("ticket:T", "visitor:v", told_by="ticket")).settle()
