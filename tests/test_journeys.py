@@ -114,10 +114,12 @@ def test_an_order_of_a_guest_belongs_to_its_visitor_and_a_ticket_that_knows_only
     assert of(shop, "contacts", "ticket_id", "customer_id") == [("T", "anna")]
 
 
-@pytest.mark.parametrize("seed", (2, 4, 5))
+@pytest.mark.parametrize("seed", [2, 4, 5])
 def test_what_a_survey_of_no_ticket_shows_follows_its_order_whichever_clock_is_ahead(seed):
     shop = PeopleLine(JourneysFold(), 5, Random(seed))
-    shop.take(case("1", "10:20"), link("order:1", "visitor:v"), said("nps_answered", "11:00", ticket_id=None, order_id="1", score=2))
+    shop.take(
+        case("1", "10:20"), link("order:1", "visitor:v"), said("nps_answered", "11:00", ticket_id=None, order_id="1", score=2)
+    )
     shop.settle().take(link("order:1", "customer:anna", "12:00"))
 
     assert of(shop, "answers", "kind", "customer_id") == [("nps", "anna")]
