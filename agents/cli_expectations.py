@@ -39,9 +39,9 @@ def on(
     known, seen = told.all_expectations(), _seen(told, clickhouse)
     found = None if seen is None else verdicts(known, seen, told.fulfilment_rules().seen_within)
     if as_json:
-        terminal.say_json(listed(known, found))
+        terminal.say_json(listed(known, told.session_rules(), found))
         return
-    (show_long if long else show)(known)
+    (show_long if long else show)(known, told.session_rules())
     if seen is not None and found is not None:
         show_verdicts(found, seen)
 

@@ -7,18 +7,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from agents import visit_expectation
 from agents.expectations_command import lines
 from pipeline.case_signals import CASE_SIGNALS, JOURNEY_OF
 from pipeline.expectations import CATALOGUE
+from pipeline.session_rules import SessionRules
 from pipeline.ticket_signals import TICKET_SIGNALS
 
 FILE = Path("pipeline/expectations/README.md")
+
+VISITS = SessionRules()
+"""As it is where no settings say otherwise."""
 
 HEAD = """\
 # Expectations: what should happen
 
 Something good that did not happen: each is one file here, a value that says what begins a wait, what ends it, when it is due, and who answers for it.
-This page is made from these files: `make docs`.
+This page is made from these files: `make docs`. The first, of visits, is built in: its times follow from `[sessions]`, and `[[expectations]]` cannot set it.
 
 - A wait that is not met by its due time **lapses**, once the watermark has passed it: `provisional`, and `silent` when the silence window is over.
 - What comes later is `recovered` within the recovery window; later still the row stays silent and says `returned_at`. What turns out to have come in time takes the row back.
@@ -37,14 +42,17 @@ def catalogue() -> str:
 
 def _overview() -> Iterator[str]:
     yield "| expectation | meaning | owner | journey: step |\n|---|---|---|---|"
+    of_visits = visit_expectation
+    where = f"{of_visits.journeys(VISITS)}: {of_visits.STEP}"
+    yield f"| [{of_visits.NAME}](#{of_visits.NAME}) | {of_visits.MEANING} | {of_visits.OWNER} | {where} |"
     for each in CATALOGUE:
         yield f"| [{each.name}](#{each.name}) | {each.meaning} | {each.owner} | {each.journey}: {each.step} |"
 
 
 def _sections() -> Iterator[str]:
-    for each in CATALOGUE:
-        meaning, *rest = lines(each)
-        yield f"\n## {each.name}\n\n{meaning}\n"
+    told = [(visit_expectation.NAME, visit_expectation.lines(VISITS)), *((each.name, lines(each)) for each in CATALOGUE)]
+    for name, (meaning, *rest) in told:
+        yield f"\n## {name}\n\n{meaning}\n"
         yield from (f"- {line}" for line in rest)
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from agents.case_settings import TYPES, known_types
 from agents.settings_section import NONE, Section, nearest, not_empty, one_of
+from pipeline.attribution import ORDER_AFTER_COMMIT
 from pipeline.calendars import ALWAYS_OPEN, WORKING_HOURS
 from pipeline.case_journeys import STEPS
 from pipeline.case_map import CaseMap
@@ -101,6 +102,12 @@ class ExpectationSettings(Section):
     @model_validator(mode="after")
     def _fit(self) -> Self:
         """Raises: ValueError, see `expectation`."""
+        if self.name == ORDER_AFTER_COMMIT:
+            message = (
+                f"{self.name!r} is told by visits, and is no setting here: it is due when the visit ends, [sessions] gap_min after its last event; "
+                "its steps and owners are those of [[journeys]]; call one of your own otherwise"
+            )
+            raise ValueError(message)
         for name in sorted(self.model_fields_set - {"within_h", "due"}):
             if getattr(self, name) is None:
                 message = f"{name}: it has no value {NONE!r}"

@@ -7,11 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from agents import terminal
+from agents import terminal, visit_expectation
 from agents.auto_verdicts import Verdict
 from pipeline.calendars import WORKING_HOURS
 from pipeline.expectation import Expectation, Rhythm
 from pipeline.expectations import CATALOGUE
+from pipeline.session_rules import SessionRules
 
 INDENT = "  "
 WIDE = 130
@@ -27,9 +28,11 @@ def origin(each: Expectation) -> str:
     return SHIPS if each == ships[each.name] else CHANGED
 
 
-def listed(expectations: Sequence[Expectation], verdicts: Mapping[str, Sequence[Verdict]] | None = None) -> list[dict[str, Any]]:
+def listed(
+    expectations: Sequence[Expectation], visits: SessionRules, verdicts: Mapping[str, Sequence[Verdict]] | None = None
+) -> list[dict[str, Any]]:
     """All of them, as JSON; spans in seconds. `verdicts`: as a store tells them; None: none was looked into."""
-    return [
+    told = [
         {
             "name": each.name,
             "meaning": each.meaning,
@@ -55,6 +58,7 @@ def listed(expectations: Sequence[Expectation], verdicts: Mapping[str, Sequence[
         }
         for each in expectations
     ]
+    return [visit_expectation.as_json(visits), *told]
 
 
 def _rhythm(rhythm: Rhythm) -> dict[str, float]:
@@ -66,9 +70,10 @@ def _rhythm(rhythm: Rhythm) -> dict[str, float]:
     }
 
 
-def show(expectations: Sequence[Expectation]) -> None:
+def show(expectations: Sequence[Expectation], visits: SessionRules) -> None:
     """Tell people all of them: a row each, or one after the other where the terminal is too narrow for that."""
     console = terminal.told()
+    of_visits = visit_expectation.row(visits)
     rows = [
         (
             f"{each.name}{_mark(each)}",
@@ -82,23 +87,29 @@ def show(expectations: Sequence[Expectation]) -> None:
         for each in expectations
     ]
     if console.width < WIDE:
-        show_long(expectations)
+        show_long(expectations, visits)
     else:
         columns = ("expectation", "after -> expect", "due", "owner", "step", "silent, recovers", "on")
-        console.print(terminal.table(columns, rows), soft_wrap=False)
+        console.print(terminal.table(columns, [of_visits, *rows]), soft_wrap=False)
         console.print("--long says what each means, what voids it, and where its numbers come from", markup=False)
     console.print("auto: a wait lapses where the site sent what is awaited in the 30 days before it was due", markup=False)
 
 
-def show_long(expectations: Iterable[Expectation]) -> None:
+def show_long(expectations: Iterable[Expectation], visits: SessionRules) -> None:
     """Tell people everything there is to say."""
-    console = terminal.told()
+    of_visits = visit_expectation
+    _show_one(of_visits.NAME, f"{of_visits.OWNER}, {of_visits.journeys(visits)}: {of_visits.STEP}", of_visits.lines(visits))
     for each in expectations:
-        console.print(f"[bold]{each.name}[/bold]{_mark(each)}  {each.owner}, {each.journey}: {each.step}")
-        for line in lines(each):
-            for part in textwrap.wrap(line, max(40, console.width), initial_indent=INDENT, subsequent_indent=2 * INDENT):
-                console.print(part, markup=False)
-        console.print()
+        _show_one(each.name, f"{each.owner}, {each.journey}: {each.step}", lines(each), _mark(each))
+
+
+def _show_one(name: str, whose: str, told: Iterable[str], mark: str = "") -> None:
+    console = terminal.told()
+    console.print(f"[bold]{name}[/bold]{mark}  {whose}")
+    for line in told:
+        for part in textwrap.wrap(line, max(40, console.width), initial_indent=INDENT, subsequent_indent=2 * INDENT):
+            console.print(part, markup=False)
+    console.print()
 
 
 def show_verdicts(verdicts: Mapping[str, Sequence[Verdict]], seen: pl.DataFrame) -> None:

@@ -51,7 +51,7 @@ def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
         "deliveries": case_rows.deliveries(log, who, rules),
         "steps": _steps(who, steps, found, rules.journeys),
         "signals": _signals(log, who, found, rules.journeys),
-        "outcomes": lapse_rows.outcomes(log, who, over, found, rules),
+        "outcomes": lapse_rows.outcomes(log, who, over, rules),
     }
     is_open = pl.Series(np.zeros(log.n, dtype=bool)).scatter(
         np.flatnonzero(case_rows.is_document(log)), (document["status"] == "open")

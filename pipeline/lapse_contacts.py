@@ -9,32 +9,33 @@ Source:  DESIGN 4
 
 import polars as pl
 
+from pipeline.first_after import first_after
+
 
 def contacts(lapses: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
     """The first contact about each lapse that has one; `row` is its place. Frames: -> `row`, `contacted_at`, `contact_ticket_id`."""
-    spoken = moments.select(
+    spoken = moments.select("person", "at", "event_id", "order_id", "journey", "ticket_id", pl.col("ticket_id").alias("said_in"))
+    of_ticket = pl.col("ticket_id").is_not_null()
+    waited = lapses.with_row_index("row").select(
+        "row",
         "person",
-        "at",
-        "event_id",
-        pl.col("ticket_id").alias("said_in"),
-        pl.col("order_id").alias("said_order"),
-        pl.col("journey").alias("said_journey"),
+        "silent_at",
+        "order_id",
+        "ticket_id",
+        "journey",
+        (pl.col("began_at") + pl.when(of_ticket).then(pl.duration(milliseconds=1)).otherwise(pl.duration())).alias("since"),
     )
-    waited = lapses.with_row_index("row").select("row", "person", "began_at", "silent_at", "order_id", "ticket_id", "journey")
-    names_it = pl.col("said_order") == pl.col("order_id")
-    could_be_it = pl.col("said_order").is_null() & (
-        pl.col("said_journey").is_null() | (pl.col("said_journey") == pl.col("journey"))
+    about_none = spoken.filter(pl.col("order_id").is_null())
+    ways = (
+        (("person", "order_id"), spoken),
+        (("person", "ticket_id"), spoken),
+        (("person", "journey"), about_none),
+        (("person",), about_none.filter(pl.col("journey").is_null())),
     )
-    is_of_ticket = pl.col("said_in") == pl.col("ticket_id")
-    is_about_it = names_it.fill_null(value=False) | could_be_it.fill_null(value=False) | is_of_ticket.fill_null(value=False)
+    found = [first_after(waited, said, by, "event_id", "said_in") for by, said in ways]
     return (
-        waited.join(spoken, on="person")
-        .filter(
-            pl.col("at") >= pl.col("began_at"),
-            pl.col("at") <= pl.col("silent_at"),
-            pl.col("ticket_id").is_null() | (pl.col("at") > pl.col("began_at")),
-            is_about_it,
-        )
+        pl.concat([waited.select("row", "silent_at").join(each, on="row") for each in found])
+        .filter(pl.col("at") <= pl.col("silent_at"))
         .sort("row", "at", "event_id")
         .unique("row", keep="first", maintain_order=True)
         .select("row", pl.col("at").alias("contacted_at"), pl.col("said_in").alias("contact_ticket_id"))

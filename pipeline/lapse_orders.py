@@ -8,6 +8,7 @@ Cases:   an order of the same person, from the start of the wait on -> meets it;
 import polars as pl
 
 from pipeline.attribution import ORDER_AFTER_COMMIT
+from pipeline.first_after import first_after
 from pipeline.table import TIME
 
 
@@ -17,15 +18,13 @@ def ordered_at(lapses: pl.DataFrame, cases: pl.DataFrame) -> pl.Series:
     placed = cases.filter(pl.col("placed_at").is_not_null())
     if waiting.is_empty() or placed.is_empty():
         return pl.repeat(None, lapses.height, dtype=TIME, eager=True).alias("ordered_at")
-    met = (
-        waiting.select("row", "person", "began_at", "cart_id")
-        .join(placed.select("person", "placed_at", pl.col("cart_id").alias("ordered_cart_id")), on="person")
-        .filter(
-            pl.col("placed_at") >= pl.col("began_at"),
-            (pl.col("cart_id") == pl.col("ordered_cart_id")).fill_null(value=True),
-        )
-        .group_by("row")
-        .agg(pl.col("placed_at").min().alias("ordered_at"))
+    asked = waiting.select("row", "person", "cart_id", pl.col("began_at").alias("since"))
+    orders = placed.select("person", "cart_id", pl.col("placed_at").alias("at"))
+    ways = (
+        (asked, orders, ("person", "cart_id")),
+        (asked, orders.filter(pl.col("cart_id").is_null()), ("person",)),
+        (asked.filter(pl.col("cart_id").is_null()), orders, ("person",)),
     )
+    met = pl.concat([first_after(*way) for way in ways]).group_by("row").agg(pl.col("at").min().alias("ordered_at"))
     every = lapses.select(pl.int_range(pl.len(), dtype=pl.get_index_type()).alias("row"))
     return every.join(met, on="row", how="left", maintain_order="left")["ordered_at"]

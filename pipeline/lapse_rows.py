@@ -1,8 +1,6 @@
-"""Rows of `outcomes`: waits that have lapsed, what was decided of them, and what explains them.
+"""Rows of `outcomes`: waits that have lapsed, and what was decided of them. What explains them is told by whoever knows the person: see `attribution`.
 
-The cause of a lapse is the signal or the earlier lapse of the same case that came last before it: recency alone, until contacts and visits are known.
-
-Frames:  CaseLog, WAITS, FIRED -> rows of frames.OUTCOMES, with `partition`
+Frames:  CaseLog, WAITS -> rows of frames.OUTCOMES, with `partition`
 Time:    provisional until the silence window is over, then silent; recovered if it came within the recovery window, `returned_at` if later still
 """
 
@@ -40,8 +38,8 @@ def lapsed(
     return over.filter(pl.Series(kept, dtype=pl.Boolean))
 
 
-def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, found: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
-    """Frames: WAITS that have lapsed, FIRED with `signal_id` -> rows of frames.OUTCOMES and facts.BESIDE."""
+def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
+    """Frames: WAITS that have lapsed -> rows of frames.OUTCOMES and facts.BESIDE."""
     case, first, last = (over[name].to_numpy() for name in ("case", "first", "last"))
     met_ms, silent_ms, recovery_ms, lapsed_ms = (
         over[name].to_numpy() for name in ("met_ms", "silent_ms", "recovery_ms", "lapsed_ms")
@@ -81,7 +79,7 @@ def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, found: pl.Data
         if over.height
         else pl.Series([], dtype=pl.String)
     )
-    rows = pl.DataFrame(
+    return pl.DataFrame(
         [
             of_case["partition"],
             of_case["site"],
@@ -113,35 +111,7 @@ def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, found: pl.Data
             _time("recovers_until", recovery_ms),
         ]
     )
-    return rows.hstack(_causes(over.with_columns(rows["expectation"].alias("name"), ids.alias("id")), found, log))
 
 
 def _time(name: str, ms: Places) -> pl.Series:
     return told_ms(name, ms).cast(TIME)
-
-
-def _causes(over: pl.DataFrame, found: pl.DataFrame, log: CaseLog) -> pl.DataFrame:
-    """Of each lapse what came last before it in its case; of several at once a signal, then by name and id. Frames: -> `cause`, `cause_id`."""
-    if over.is_empty():
-        return pl.DataFrame(schema={"cause": pl.String, "cause_id": pl.String})
-    reasons = pl.concat(
-        [
-            found.select("case", pl.Series("ms", log.ms[found["row"].to_numpy()], pl.Int64), pl.lit(0).alias("kind"), pl.col("signal").alias("cause"), pl.col("signal_id").alias("cause_id")),
-            over.select("case", pl.col("lapsed_ms").alias("ms"), pl.lit(1).alias("kind"), pl.col("name").alias("cause"), pl.col("id").alias("cause_id")),
-        ]
-    )  # fmt: skip
-    best = (
-        over.select("case", "lapsed_ms")
-        .with_row_index("row")
-        .join(reasons, on="case")
-        .filter((pl.col("ms") < pl.col("lapsed_ms")) | ((pl.col("ms") == pl.col("lapsed_ms")) & (pl.col("kind") == 0)))
-        .sort("ms", "kind", "cause", "cause_id", descending=[True, False, False, False])
-        .unique("row", keep="first", maintain_order=True)
-        .select("row", "cause", "cause_id")
-    )
-    return (
-        over.select("case")
-        .with_row_index("row")
-        .join(best, on="row", how="left", maintain_order="left")
-        .select("cause", "cause_id")
-    )

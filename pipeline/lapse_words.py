@@ -1,7 +1,7 @@
 """A lapse as a sentence: what was expected of whom by when, what came of it, and why.
 
 Frames:  rows of frames.OUTCOMES -> sentences
-Cases:   an expectation that nobody knows any more -> its name | a cause whose row is not at hand -> its name
+Cases:   a wait for support -> the customer has asked, so whether they asked again | an expectation that nobody knows any more -> its name | a cause whose row is not at hand -> its name
 """
 
 from collections.abc import Iterable
@@ -67,16 +67,21 @@ def _came(row: Row) -> list[str]:
     value = money(row["value_minor"], row["currency"])
     stake = f"; {value} {'was' if row['status'] == 'recovered' else 'is'} at stake" if value else ""
     told = []
+    waits = bool(row["ticket_id"])  # for support itself: the customer has spoken
     match row["status"]:
         case "provisional":
-            told.append(f"It has not come, and whether the customer stays silent about it is not decided yet{stake}.")
+            open_one = "asks again" if waits else "stays silent about it"
+            told.append(f"It has not come, and whether the customer {open_one} is not decided yet{stake}.")
         case "silent":
             since = f" since {spelt(row['decided_at'])}" if row["decided_at"] else ""
-            told.append(f"It did not come, and the customer did not contact support about it: silent{since}{stake}.")
+            nothing = "did not ask again" if waits else "did not contact support about it"
+            told.append(f"It did not come, and the customer {nothing}: silent{since}{stake}.")
         case "contacted":
-            told.append(f"It did not come, and the customer contacted support about it{_contact(row)}{stake}.")
+            spoke = "asked again" if waits else "contacted support about it"
+            told.append(f"It did not come, and the customer {spoke}{_contact(row)}{stake}.")
         case "recovered":
-            asked = f", after the customer had contacted support{_contact(row)}" if row["contacted_at"] else ""
+            spoke = "asked again" if waits else "contacted support"
+            asked = f", after the customer had {spoke}{_contact(row)}" if row["contacted_at"] else ""
             told.append(f"It came{_late(row, 'recovered_at')}{asked}: recovered{stake}.")
         case other:
             told.append(f"It lapsed: {other}{stake}.")

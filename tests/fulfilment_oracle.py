@@ -89,7 +89,7 @@ def tables(log: Iterable[Row], rules: FulfilmentRules, watermarks: Watermarks | 
                 found["steps"] += step_rows(case)
             found["deliveries"] += delivery_rows(case)
             found["signals"] += [row_of("signals", **row) for row in case.signals]
-            found["outcomes"] += [row_of("outcomes", **row, **cause_of(row, case)) for row in case.lapses]
+            found["outcomes"] += [row_of("outcomes", **row) for row in case.lapses]
     return found
 
 
@@ -306,7 +306,7 @@ def was_seen(expectation: Expectation, at: datetime, site: str, events: list[Row
 
 
 def lapse_rows(case: Case, everything: list[Row]) -> Iterator[Row]:
-    """Its rows of `outcomes`, without cause."""
+    """Its rows of `outcomes`; their causes tells whoever knows the person."""
     for expectation in case.rules.expectations:
         if expectation.enabled == "off":
             continue
@@ -358,17 +358,6 @@ def lapse_row(case: Case, expectation: Expectation, wait: Wait, lapsed: datetime
         "currency": case.first("currency"),
         "country": case.first("country"),
     }
-
-
-def cause_of(row: Row, case: Case) -> Row:
-    """The signal or earlier lapse of the case that came last before it."""
-    found = [(s["fired_at"], 0, s["signal"], s["signal_id"]) for s in case.signals if s["fired_at"] <= row["lapsed_at"]]
-    found += [(o["lapsed_at"], 1, o["expectation"], o["outcome_id"]) for o in case.lapses if o["lapsed_at"] < row["lapsed_at"]]
-    if not found:
-        return {}
-    latest = max(at for at, *_ in found)
-    _, _, cause, cause_id = min(each for each in found if each[0] == latest)
-    return {"cause": cause, "cause_id": cause_id}
 
 
 def who(case: Case) -> Row:

@@ -248,6 +248,19 @@ def test_expectations_lists_who_waits_for_what(called, monkeypatch):
     assert "due: its due_at, else within 14 d" in long
 
 
+def test_expectations_lists_what_visits_tell_with_the_times_of_the_settings(called, monkeypatch, tmp_path):
+    (tmp_path / "s.toml").write_text("[sessions]\ngap_min = 45\n")
+    first, *_ = the_json(called("expectations", "--settings", "s.toml", "--json"))
+    _, long, _ = called("expectations", "--settings", "s.toml", "--long")
+    monkeypatch.setenv("COLUMNS", "150")
+    _, wide, _ = called("expectations", "--settings", "s.toml")
+
+    assert (first["name"], first["key"], first["within_s"], first["silence_s"]) == ("order_after_commit", "session", 2_700, 86_400)
+    assert "due: when the visit ends, 45 min after its last event" in long
+    assert "Its times follow from [sessions]" in " ".join(long.split())
+    assert re.search(r"order_after_commit +commit step +at the end of the visit", wide)
+
+
 def test_expectations_marks_those_that_settings_say(called, tmp_path):
     own = {"name": "thanks", "after": ["delivered"], "expect": ["customer_notified"], "within_h": 1, "journey": "order"}
     (tmp_path / "s.toml").write_text(

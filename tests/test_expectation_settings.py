@@ -174,6 +174,15 @@ def test_a_name_that_nearly_ships_is_told_the_right_one(wrong):
     assert "the nearest is 'shipping_after_confirmation'" in problem
 
 
+@pytest.mark.parametrize("text", [toml("expectations", name="order_after_commit", silence_h=12), own(name="order_after_commit")])
+def test_what_visits_tell_can_be_neither_set_nor_made_anew_and_it_is_said_what_can(wrong, text):
+    problem = wrong(text)
+
+    assert problem.startswith("expectations[0]: 'order_after_commit' is told by visits, and is no setting here")
+    assert "[sessions] gap_min" in problem
+    assert "[[journeys]]" in problem
+
+
 def test_the_rest_is_known_although_an_expectation_is_wrong(tmp_path):
     """So `ebbtide check` looks at all the others."""
     (tmp_path / "s.toml").write_text('[kafka]\nprefix = "shop"\n' + own(owner=""))

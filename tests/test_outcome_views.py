@@ -1,5 +1,8 @@
 """What became of a lapse: silent, contacted, recovered; never one; later."""
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -242,6 +245,18 @@ def test_who_waits_for_support_has_spoken_once_the_customer_speaks_again(said, s
     waits = {"expectation": "first_reply", "ticket_id": "t1", "journey": "support", "step": "replied", "session_id": None}
 
     assert only(lapse(at="10:00", due="+1d 10:00", **waits), said=(said,), now="+9d 10:00")["status"] == status
+
+
+# Many ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_one_customer_who_is_many_takes_memory_as_their_rows_and_not_as_their_pairs():
+    """Guests' orders under one name: 3,000 carts, 3,000 orders and 1,000 tickets; every pair of them at once takes 700 MB."""
+    ended = subprocess.run([sys.executable, "-m", "tests.busy_person"], check=True, capture_output=True, text=True, timeout=120)
+    found = json.loads(ended.stdout)
+
+    assert (found["rows"], found["contacted"], found["bought"]) == (2_984, 994, 1_484), "16 were bought in time"
+    assert found["bytes"] < 200_000_000
 
 
 # Causes -------------------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,12 @@ def lapse(outcome_id: str, status: str, **said: Any) -> Row:
     return {"outcome_id": outcome_id, "status": status, "began_at": AT, "currency": "EUR", **where, **said}
 
 
+def of_parcel(cause: str, lapsed_at: datetime, **said: Any) -> Row:
+    """Something about order 7 that did not come."""
+    where = {"expectation": "delivered_by_promise", "journey": "order", "step": "delivered", "device": "", "owner": "carrier"}
+    return {"order_id": "7", "cause": cause, "lapsed_at": lapsed_at, "value_minor": 8_000, **where, **said}
+
+
 def parcel(delivery_id: str, late_ms: int | None, **said: Any) -> Row:
     came = None if late_ms is None else AT
     return {"delivery_id": delivery_id, "carrier": "dhl", "country": "DE", "late_ms": late_ms, "delivered_at": came, **said}
@@ -65,10 +71,14 @@ ROWS: dict[str, list[Row]] = {
         lapse("4", "silent", cause="slow_page", value_minor=9_000, returned_at=AT + 9 * DAY),
         lapse("5", "contacted", cause="slow_page", value_minor=9_000),
         lapse("6", "provisional"),
+        lapse("7", "silent", **of_parcel("eta_slip", AT + DAY)),
+        lapse("8", "silent", **of_parcel("delivery_exception", AT + 2 * DAY)),
+        lapse("9", "silent", **of_parcel("left_queue", AT, value_minor=None)),
+        lapse("10", "silent", **of_parcel("delivered_by_promise", AT + 90 * DAY, expectation="next_order", owner="shop")),
     ],
     "deliveries": [parcel("1", 10 * HOUR_MS), parcel("2", -HOUR_MS), parcel("3", None), parcel("4", HOUR_MS, country="AT")],
     "cases": [
-        order("1", customer_id="late", is_late=1, opened_at=AT - 200 * DAY),
+        order("1", customer_id="late", is_late=1, opened_at=AT - 200 * DAY, promised_at=AT - 190 * DAY),
         order("2", customer_id="fine", opened_at=AT - 200 * DAY),
         order("3", customer_id="soon"),
         *(order(str(n), opened_at=AT) for n in range(4, 7)),
@@ -88,19 +98,25 @@ ROWS: dict[str, list[Row]] = {
     ],
     "answers": [
         {"kind": "nps", "answer_id": str(n), "score": score, "answered_at": AT, "customer_id": who}
-        for n, (score, who) in enumerate([(10, "fine"), (9, "fine"), (7, "fine"), (3, "late")])
-    ],
+        for n, (score, who) in enumerate([(10, "fine"), (9, "fine"), (7, "fine"), (3, "late"), (8, "")])
+    ]
+    + [{"kind": "nps", "answer_id": "before", "score": 9, "answered_at": AT - 195 * DAY, "customer_id": "late"}],
 }
 MONDAY, MARCH = date(2026, 3, 2), date(2026, 3, 1)
 ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "funnel": [("shop", "desktop", "browse", 1), ("shop", "mobile", "browse", 2), ("shop", "mobile", "cart", 1)],
-    "silent_rate": [("shop", "cart", "mobile", MONDAY, 5, 4, 0.8)],
-    "causes_by_money": [("slow_page", "shop", "EUR", 1, 9_000), ("rage_click", "shop", "EUR", 2, 7_000)],
+    "silent_rate": [("order", "delivered", "", MONDAY, 4, 4, 1.0), ("shop", "cart", "mobile", MONDAY, 5, 4, 0.8)],
+    "causes_by_money": [
+        ("slow_page", "shop", "EUR", 1, 9_000),
+        ("delivered_by_promise", "shop", "EUR", 1, 8_000),
+        ("eta_slip", "carrier", "EUR", 1, 8_000),
+        ("rage_click", "shop", "EUR", 2, 7_000),
+    ],
     "late_deliveries": [("dhl", "AT", 1, 1, 1.0, 1.0), ("dhl", "DE", 2, 1, 0.5, 10.0)],
     "late_and_back": [(0, 1, 1, 1.0), (1, 1, 0, 0.0)],
     "replies_by_team": [("second", 1, 10.0, 2.0, 1), ("first", 2, 1.5, 5.0, 1)],
     "contacts_per_order": [("shop", date(2025, 8, 11), 2, 0, 0.0), ("shop", MONDAY, 4, 3, 75.0)],
-    "nps": [(MARCH, 0, 3, 100 * 2 / 3), (MARCH, 1, 1, -100.0)],
+    "nps": [(date(2025, 8, 1), 0, 1, 100.0), (MARCH, 0, 3, 100 * 2 / 3), (MARCH, 1, 1, -100.0), (MARCH, None, 1, 0.0)],
     "days_to_quote": [("firm", 2, 1, 2.0)],
     "behind_a_spike": [
         ("browser", "Firefox", 1, 3.0, None, 3.0),

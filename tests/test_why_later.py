@@ -118,7 +118,7 @@ def test_an_order_is_told_from_its_visit_to_what_was_said_of_it(reader, capsys):
         ),
         (
             "Expected of support by 2026-03-07 18:00: a customer who asks for help gets a reply, of a person or a bot "
-            "(first_reply_after_ticket). It did not come, and the customer did not contact support about it: silent since 2026-03-10 18:00. "
+            "(first_reply_after_ticket). It did not come, and the customer did not ask again: silent since 2026-03-10 18:00. "
             "Nothing that was seen explains it."
         ),
     )
@@ -232,6 +232,12 @@ def test_a_long_story_leaves_out_visits_before_orders_and_says_so():
         ({"status": "recovered", "recovered_at": clock("13:30"), "contacted_at": clock("13:00"), "contact_ticket_id": "t1"},
          "late, after the customer had contacted support on 2026-03-02 13:00 (ticket t1): recovered."),
         ({"status": "silent", "assignee_id": "eva"}, "Expected of shop (eva) by 2026-03-02 12:00: own_one. It did not come, and"),
+        ({"status": "silent", "ticket_id": "t1"}, "It did not come, and the customer did not ask again: silent."),
+        ({"status": "provisional", "ticket_id": "t1"}, "It has not come, and whether the customer asks again is not decided yet."),
+        ({"status": "contacted", "ticket_id": "t1", "contacted_at": clock("13:00"), "contact_ticket_id": "t2"},
+         "It did not come, and the customer asked again on 2026-03-02 13:00 (ticket t2)."),
+        ({"status": "recovered", "ticket_id": "t1", "recovered_at": clock("13:30"), "contacted_at": clock("13:00")},
+         "late, after the customer had asked again on 2026-03-02 13:00: recovered."),
         ({"status": "silent", "cause": "first_scan", "cause_id": "gone"}, "silent. Cause: first_scan."),
     ],
 )  # fmt: skip
