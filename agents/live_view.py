@@ -51,6 +51,7 @@ class LiveView:
         self._console = Console(stderr=True)
         self._live: Live | None = None
         self._counted: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+        self._began = (time.monotonic(), 0)
         self._first: tuple[float, int] | None = None
         self._overall: float | None = None
         self._ending = threading.Event()
@@ -61,6 +62,7 @@ class LiveView:
 
     def __enter__(self) -> Self:
         """Begin to look, and to show."""
+        self._began = (time.monotonic(), self._folding.progress.events)
         self._thread.start()
         if self._shows and self._console.is_terminal:
             self._shown.enter_context(
@@ -101,7 +103,7 @@ class LiveView:
 
     def feed_ended(self) -> float:
         """Note that no more will come; records a second since the first one came, which is shown from now on."""
-        since, n = self._first or (time.monotonic(), self._folding.progress.events)
+        since, n = self._first or self._began
         self._overall = (self._folding.progress.events - n) / max(time.monotonic() - since, 1e-9)
         return self._overall
 

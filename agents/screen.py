@@ -192,9 +192,9 @@ def _left(left: pl.DataFrame) -> Panel:
         ("left at", "left"),
         ("owner", "left"),
         ("cart", "right"),
-        ("had met", "left"),
     ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants the literals
+    table.add_column("had met", ratio=1, no_wrap=True)  # what there is room for
     for row in left.iter_rows(named=True):
         money = spelt(row["value_minor"], row["currency"]) or "-"
         met = Text(row["met"].replace("_", " "), style="magenta") if row["met"] else Text("nothing we saw", style="dim")
