@@ -1,12 +1,13 @@
-"""What is said of a batch over which a step failed: which records, and the command that folds them again."""
+"""What is said of a batch over which a step failed: which records, and the command that folds them again, else the file that holds them."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from agents.batch_dump import dumped
 from agents.runs import Run
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,7 +24,7 @@ class Again:
 
 
 def described(
-    stage: str, topic: str, again: Again, *, runs: Iterable[Run], reached: Mapping[int, int], watermarks: pl.DataFrame
+    stage: str, topic: str, again: Again, *, runs: Collection[Run], reached: Mapping[int, int], watermarks: pl.DataFrame
 ) -> str:
     """Name the batch. `reached`: partition held -> last offset applied before it. Frames: WATERMARKS as the fold was given them."""
     spans: dict[int, tuple[int, int]] = {}
@@ -35,7 +36,7 @@ def described(
     places = ", ".join(f"{topic}-{partition} offsets {first} to {last}" for partition, (first, last) in sorted(spans.items()))
     batch = f"{n} record{'s' if n != 1 else ''}: {places}" if spans else "no records: time alone went on"
     if not again.command:
-        how = again.instead
+        how = f"{again.instead} {dumped(stage, runs)}" if spans else again.instead
     else:
         how = "To fold it again, with the state that it met: " + shlex.join(
             [*again.command, *_options(topic, spans, reached, watermarks)]
