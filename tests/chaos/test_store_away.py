@@ -67,7 +67,7 @@ def says_full(run, worker):
 
 def fill(file):
     """Take what is left on the disk of this file."""
-    with suppress(OSError), file.open("wb", buffering=0) as taken:
+    with suppress(OSError), file.open("ab", buffering=0) as taken:
         while taken.write(bytes(4096)):
             pass
 
@@ -85,10 +85,13 @@ def test_a_store_on_a_full_disk_changes_no_result(broker, tmp_path):
                     run.working(1.0)
                     resize(shutil.disk_usage(disk).used + ROOM_BYTES)
                     run.until(partial(says_full, run, worker), "the worker says that the disk is full")
-                    fill(disk / "filler")
-                    time.sleep(FULL_S)
+                    full_until = time.monotonic() + FULL_S
+                    while time.monotonic() < full_until:
+                        fill(disk / "filler")  # and what the engine gives back meanwhile
+                        time.sleep(0.5)
                     ends = run.sent_so_far()
                     run.until(lambda ends=ends: run.are_read(ends), "detection goes on")
+                    fill(disk / "filler")
                     assert shutil.disk_usage(disk).free == 0
                     resize(1 << 30)
                     run.caught_up(f"disk full {FULL_S:.0f} s")
