@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol, TypeVar, cast
@@ -32,6 +32,9 @@ from agents.runs import Run
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+WAKE_S = 0.1
+"""How long an answer may take that nobody needs."""
 
 
 @dataclass(frozen=True)
@@ -242,9 +245,17 @@ class ConsumerThread:
     def _set_pauses(self, *, anew: bool = False) -> None:
         """Pause what is held or over its share, of what is being fetched, and nothing else."""
         wanted = (self._held | self._over) & self._following.keys()
-        self._change(self._client.resume, self._paused & self._following.keys() - wanted)
+        resumed = self._paused & self._following.keys() - wanted
+        self._change(self._client.resume, resumed)
         self._change(self._client.pause, wanted if anew else wanted - self._paused)
         self._paused = wanted
+        self._wake_brokers_of(resumed)
+
+    def _wake_brokers_of(self, tps: Collection[TP]) -> None:
+        """Make the client fetch these at once: its thread for a broker with nothing to fetch from it sleeps for up to a second, which a resume does not end and a request does."""
+        if tps:
+            with suppress(KafkaException):  # then it wakes by itself
+                self._client.offsets_for_times([TopicPartition(tp.topic, tp.partition, 0) for tp in tps], timeout=WAKE_S)
 
     @staticmethod
     def _change(change: Callable[[list[TopicPartition]], None], tps: Collection[TP]) -> None:

@@ -203,7 +203,7 @@ class DeadLetterSettings(Section):
 class WorkerSettings(Section):
     """How the worker goes about it."""
 
-    max_batch_events: Count = 100_000
+    max_batch_events: Count = 200_000
     """Events of one step, at most about."""
     linger_ms: Annotated[int, Field(ge=0)] = 100
     """How long a step waits for more events, ms."""

@@ -181,8 +181,8 @@ class Shell:
             await self.inbox.stirred(self._patience_s())
         if not (self.inbox.events and self.work.has_room):
             return []
-        until = self._clock() + self._settings.linger_s
-        while self.inbox.events < self._settings.max_batch_events and (left := until - self._clock()) > 0:
+        until, enough = self._clock() + self._settings.linger_s, self._settings.max_batch_events
+        while self.inbox.events < enough and not self.inbox.is_held and (left := until - self._clock()) > 0:
             await self.inbox.stirred(left)
         return self.inbox.take(self._settings.max_batch_events, self._settings.max_batch_bytes)
 

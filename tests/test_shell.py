@@ -159,6 +159,18 @@ def test_a_full_inbox_holds_the_partitions_of_its_stage_and_no_others():
     assert log.trail == [("held", [TP("clicks", 0)]), ("released", [TP("clicks", 0)])]
 
 
+def test_a_full_inbox_is_not_waited_for():
+    log = with_clicks(*["ann"] * 10)
+
+    async def story():
+        bench = Bench(log, 0, settings=ShellSettings(inbox_bytes=2_000, linger_s=60.0))
+        await bench.shell.take_over()
+        bench.arrive(*range(10))
+        await bench.until(lambda: bench.position() == 9)
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(("n_slow", "until_the_next_s"), [(1, 0.05), (2, 60.0)])
 def test_checkpoints_take_a_tenth_of_the_time_at_most_but_one_that_waited_for_the_broker_puts_none_off(n_slow, until_the_next_s):
     log = with_clicks("ann", "bob")
