@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.definitions import BASE, AnySignal
+from pipeline.definitions import BASE, FIRES, AnySignal
 from pipeline.events import event_schema
 from pipeline.frames import Dtype, schema
 from pipeline.signals import SIGNALS
@@ -127,31 +127,30 @@ def judged(kept: pl.DataFrame, fresh: pl.DataFrame, signals: Sequence[AnySignal]
     them kept. `fresh` has the columns of SIFTED, `kept` at least LOOKED_BACK_AT, and both the same further ones.
     """
     beside = _beside(fresh)
-    found: list[pl.DataFrame] = []
+    of_one, of_many = _Told(), _Told()
     alone = [signal for signal in signals if not signal.look_back]
     back = [signal for signal in signals if signal.look_back and signal.closing is None]
     for signal in alone:
         # Nothing that comes later changes what an event alone has told.
         rows = np.flatnonzero(fresh["counted"].to_numpy() & signal.bit)
         if len(rows):
-            told = _told(fresh, rows, signal, whose=pl.lit(0, dtype=pl.Int64))
-            found.append(_fired(fresh, rows, told, signal, beside))
-    since: list[pl.DataFrame] = []
+            of_one.add(signal, rows, _fires(fresh, rows, signal, whose=pl.lit(0, dtype=pl.Int64)))
+    fired_ = [_fired(fresh, of_one, beside)]
+    since = _SINCE.to_frame()
     columns = [*LOOKED_BACK_AT, *beside]
     new = fresh.select(columns)
     both = pl.concat([kept.select(columns), new]) if kept.height else new
     if back and new.height:
         both = _by_visitor(both.with_columns(is_fresh=pl.int_range(pl.len()) >= kept.height))
-        whose = both.select(*_WHOSE, pl.col("event_ms").alias("since_ms"))
-        for again in _judged_again(both, back):
-            told = _told(both, again.rows, again.signal)
-            told = told.filter(pl.Series(again.is_judged[told["row"].to_numpy()], dtype=pl.Boolean))
-            found.append(_fired(both, again.rows, told, again.signal, beside))
-            since.append(whose[again.first].select(pl.lit(again.signal.name).alias("signal"), *_WHOSE, "since_ms"))
-    return Judged(
-        pl.concat(found) if found else _fired_schema(fresh).to_frame(),
-        pl.concat(since) if since else _SINCE.to_frame(),
-    )
+        again = list(_judged_again(both, back))
+        for each in again:
+            fires = _fires(both, each.rows, each.signal)
+            of_many.add(each.signal, each.rows, fires.filter(pl.Series(each.is_judged[fires["row"].to_numpy()], dtype=pl.Boolean)))
+        fired_.append(_fired(both, of_many, beside))
+        names = _each([each.signal.name for each in again], [len(each.first) for each in again])
+        at = np.concatenate([np.zeros(0, dtype=np.int64), *(each.first for each in again)])
+        since = both[at].select(names.alias("signal"), *_WHOSE, pl.col("event_ms").alias("since_ms"))
+    return Judged(pl.concat(fired_), since)
 
 
 @dataclass(frozen=True)
@@ -195,29 +194,35 @@ def fired(events: pl.DataFrame, signals: Sequence[AnySignal]) -> pl.DataFrame:
     What is judged when a session closes is judged as if all events of a visitor were one session that has.
     """
     events = sifted(events, signals)
-    found = [judged(events.clear().select(*LOOKED_BACK_AT, *_beside(events)), events, signals).fired]
-    whole = _by_visitor(events)
+    found = judged(events.clear().select(*LOOKED_BACK_AT, *_beside(events)), events, signals).fired
+    whole, told = _by_visitor(events), _Told()
     for signal in signals:
         rows = np.flatnonzero(whole["counted"].to_numpy() & signal.bit)
         if signal.closing is not None and len(rows):
-            found.append(_fired(whole, rows, _told(whole, rows, signal), signal, _beside(events)))
-    return pl.concat(found)
+            told.add(signal, rows, _fires(whole, rows, signal))
+    return pl.concat([found, _fired(whole, told, _beside(events))])
 
 
 def needed(window: pl.DataFrame, watermarks: pl.DataFrame, signals: Sequence[AnySignal], horizon: timedelta) -> NDArray[np.bool_]:
     """Which of these events something that may still come must find: a mask of the rows. Frames: `partition`, `event_ms`, `counted`; WATERMARKS."""
-    marks, of_event = np.unique(window["counted"].to_numpy(), return_inverse=True)
-    if not len(marks):
+    if window.is_empty():
         return np.zeros(0, dtype=bool)
     watermark_ms = of_partitions(watermarks, window["partition"].to_numpy())
     is_read = watermark_ms != UNREAD
     behind_ms = np.where(is_read, watermark_ms, 0) - window["event_ms"].to_numpy() - milliseconds(horizon)
-    back_ms = np.full(len(marks), -1)
+    marks = window["counted"].to_numpy()
+    mask: NDArray[np.bool_] = np.zeros(window.height, dtype=bool)
+    for look_back, bits in _bits_by_look_back(signals).items():
+        mask |= ((marks & bits) != 0) & (~is_read | (behind_ms <= milliseconds(look_back)))
+    return mask
+
+
+def _bits_by_look_back(signals: Sequence[AnySignal]) -> dict[timedelta, np.uint32]:
+    found: dict[timedelta, np.uint32] = {}
     for signal in signals:
         if signal.look_back and signal.closing is None:
-            back_ms = np.where(marks & signal.bit, np.maximum(back_ms, milliseconds(signal.look_back)), back_ms)
-    mask: NDArray[np.bool_] = (back_ms[of_event] >= 0) & (~is_read | (behind_ms <= back_ms[of_event]))
-    return mask
+            found[signal.look_back] = found.get(signal.look_back, np.uint32(0)) | signal.bit
+    return found
 
 
 def keep(window: pl.DataFrame, watermarks: pl.DataFrame, signals: Sequence[AnySignal], horizon: timedelta) -> pl.DataFrame:
@@ -229,10 +234,6 @@ def _beside(events: pl.DataFrame) -> list[str]:
     return [name for name in events.columns if name not in WINDOW and name not in FIRED and name not in _COUNTED]
 
 
-def _fired_schema(events: pl.DataFrame) -> pl.Schema:
-    return pl.Schema({**FIRED, **{name: events.schema[name] for name in _beside(events)}})
-
-
 def _by_visitor(events: pl.DataFrame) -> pl.DataFrame:
     """The events in order of (visitor, event_ms, tie), with `visitor`: a number each."""
     events = events.sort("visitor_key", "partition", "event_ms", "tie")
@@ -240,27 +241,45 @@ def _by_visitor(events: pl.DataFrame) -> pl.DataFrame:
     return events.with_columns(is_other.cum_sum().cast(pl.Int64).alias("visitor"))
 
 
-def _told(events: pl.DataFrame, rows: Places, signal: AnySignal, *, whose: pl.Expr | None = None) -> pl.DataFrame:
+def _fires(events: pl.DataFrame, rows: Places, signal: AnySignal, *, whose: pl.Expr | None = None) -> pl.DataFrame:
     """Where one signal fires in these events, which count for it. Frames: -> FIRES."""
     names = [name for name in signal.columns if name not in BASE]
     visitor = pl.col("visitor") if whose is None else whose.alias("visitor")
-    told: pl.DataFrame = signal.fires(events.select(*BASE, *names, visitor)[rows], signal.rule)
-    return told
+    found: pl.DataFrame = signal.fires(events.select(*BASE, *names, visitor)[rows], signal.rule)
+    return found
 
 
-def _fired(events: pl.DataFrame, rows: Places, told: pl.DataFrame, signal: AnySignal, beside: Sequence[str]) -> pl.DataFrame:
-    """What was told of some of these events. Frames: FIRES -> FIRED and the columns beside."""
-    names = [name for name in FIRED if name in events.columns and name not in told.columns]
-    at: Places = rows[told["row"].to_numpy()]
+class _Told:
+    """What signals have told of the events of one frame."""
+
+    def __init__(self) -> None:
+        self.signals: list[AnySignal] = []
+        self.at: list[Places] = [np.zeros(0, dtype=np.int64)]
+        self.fires = [FIRES.to_frame()]
+
+    def add(self, signal: AnySignal, rows: Places, fires: pl.DataFrame) -> None:
+        """Note where one fires; its rows are places in `rows`."""
+        self.signals.append(signal)
+        self.at.append(rows[fires["row"].to_numpy()])
+        self.fires.append(fires)
+
+
+def _fired(events: pl.DataFrame, told: _Told, beside: Sequence[str]) -> pl.DataFrame:
+    """What was told of these events, of all signals at once: a frame each would cost more than to look. Frames: -> FIRED and the columns beside."""
+    names = [name for name in FIRED if name in events.columns and name not in FIRES]
+    sizes = [len(at) for at in told.at[1:]]
     return (
-        events.select(*names, *beside)[at]
+        events.select(*names, *beside)[np.concatenate(told.at)]
+        .hstack(pl.concat(told.fires).drop("row"))
         .with_columns(
-            told["element"],
-            told["value"],
-            told["detail"],
-            pl.lit(signal.name).alias("signal"),
-            pl.lit(signal.profile).alias("rule"),
-            pl.lit(signal.weight).alias("weight"),
+            _each([signal.name for signal in told.signals], sizes).alias("signal"),
+            _each([signal.profile for signal in told.signals], sizes).alias("rule"),
+            pl.Series("weight", np.repeat([signal.weight for signal in told.signals], sizes), dtype=pl.Float64),
         )
         .select(*FIRED, *beside)
     )
+
+
+def _each(words: Sequence[str], sizes: Sequence[int]) -> pl.Series:
+    """Every word so many times."""
+    return pl.Series(words, dtype=pl.String)[np.repeat(np.arange(len(words)), sizes)]

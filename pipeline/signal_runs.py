@@ -90,6 +90,8 @@ def telling(
     events: pl.DataFrame, *, detail: pl.Expr, value: pl.Expr | str | None = None, element: pl.Expr | str | None = None
 ) -> pl.DataFrame:
     """That a signal fires at these events, with the evidence; what is not said is null. Frames: -> FIRES."""
+    if events.is_empty():
+        return FIRES.to_frame()
     said = {name: pl.lit(None) if what is None else what for name, what in (("value", value), ("element", element))}
     return events.rechunk().select("row", **said, detail=detail).cast(FIRES)
 
