@@ -12,7 +12,7 @@ Raises:  nothing on data; AssertionError if a frame breaks its schema
 Source:  DESIGN 1 rule 4; DECISIONS.md: one writer a row id
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -52,6 +52,8 @@ class JourneysFold:
 
     rules: JourneysRules = field(default_factory=JourneysRules)
     tell: Tell = journeys_views.told
+    at_once: int = 50_000
+    """So many holders are told together: when rules change that is everybody, and memory is not for everybody at once."""
     name: ClassVar[str] = "journeys"
     family: ClassVar[str] = "people"
     tables: ClassVar[tuple[str, ...]] = (*TOLD, "identities", "events")
@@ -75,10 +77,16 @@ class JourneysFold:
         due = state.holders.keys_where(lambda holders: _is_due(holders, after) | np.isin(holders["partition"].to_numpy(), anew))
         touched = np.unique(np.concatenate([came.holders["holder"].to_numpy(), *due]))
         kept = replace(state, seen=seen, ids=found.ids, rules=state.rules.told(held, rules.fingerprint))
-        tables: dict[str, pl.DataFrame] = {}
+        said: dict[str, list[pl.DataFrame]] = {}
         passed: tuple[Passed, ...] = ()
-        if len(touched):
-            kept, tables, passed = self._told(state, kept, came, touched, after)
+        n_pieces = -(-len(touched) // self.at_once)
+        for some in np.array_split(touched, n_pieces) if n_pieces else ():
+            its = came if n_pieces == 1 else came.at(some)
+            kept, rows_of, sent = self._told(state, kept, its, some, after)
+            passed += sent
+            for name, rows in rows_of.items():
+                said.setdefault(name, []).append(rows)
+        tables = {name: rows[0] if len(rows) == 1 else _together(name, rows) for name, rows in said.items()}
         if rules.store_events and applied.height:
             tables["events"] = frames.EVENTS.conform(event_rows(applied))
         return Step(swept(kept, after, rules), tables, found.rejects, found.fates, after, passed)
@@ -202,6 +210,12 @@ class JourneysFold:
         is_before = pl.col("partition") < 0
         then = {name: rows.filter(is_before).with_columns(of_before(pl.col("partition"))) for name, rows in found.tables.items()}
         return then, {name: rows.filter(~is_before) for name, rows in found.tables.items()}, next_ms
+
+
+def _together(name: str, rows: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What is said of several pieces."""
+    every = pl.concat(rows)
+    return every if name == SENT.name else people_changes.once(name, every)
 
 
 def _is_due(holders: pl.DataFrame, watermarks: pl.DataFrame) -> NDArray[np.bool_]:

@@ -36,12 +36,13 @@ def changes(
         if name == frames.OUTCOMES.name and came.get("lapse", new).height:
             rows = pl.concat([rows, _nothing_of(came["lapse"], pl.concat([new, rows])).select(rows.columns)])
         if rows.height:
-            found[name] = _once(rows, frames.TABLES[name].key)
+            found[name] = once(name, rows)
     return found
 
 
-def _once(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    """Each row once: while a record is on its way from one home to another, two may have it."""
+def once(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Each row of a table once: while a record is on its way from one home to another, two may have it."""
+    key: Sequence[str] = frames.TABLES[name].key
     which = ["partition", *key]
     if rows.height == rows.select(which).n_unique():
         return rows

@@ -17,6 +17,7 @@ from pipeline.frames import schema
 from pipeline.hashing import Hashes, hash64
 from pipeline.passed import LINK
 from pipeline.person_state import HELD_LINKS, HOLDERS, IDS, KINDS, RECORDS
+from pipeline.sentiment import MOST_CHARACTERS
 
 _BESIDE = schema({"row": pl.Int64, "key": pl.String, "is_gone": pl.Boolean, "lasting_key": pl.String})
 _RECORD = ["holder", "record"]
@@ -48,6 +49,14 @@ class Arrived:
     links: pl.DataFrame
     holders: pl.DataFrame
     """HOLDERS at which something arrives, each once."""
+
+    def at(self, holders: Hashes) -> "Arrived":
+        """What arrives at some of them."""
+        here = pl.col("holder").is_in(pl.Series(holders, dtype=pl.UInt64).implode())
+        records = {kind: rows.filter(here) for kind, rows in self.records.items()}
+        return Arrived(
+            {kind: rows for kind, rows in records.items() if rows.height}, self.links.filter(here), self.holders.filter(here)
+        )
 
 
 def arrived(batch: pl.DataFrame, tickets: pl.DataFrame) -> Arrived:
@@ -81,6 +90,8 @@ def _never_told(holders: pl.DataFrame) -> pl.DataFrame:
 def _records(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
     partition = rows["partition"].to_numpy()
     version = pl.lit(0) if kind == "ticket" else pl.coalesce("said_version", "version", pl.lit(0))
+    if kind == "ticket":
+        rows = rows.with_columns(pl.col("text").str.slice(0, MOST_CHARACTERS))  # nobody reads on, and it may lie here for years
     return rows.select(
         pl.Series("holder", holder_keys(partition, rows["site"], rows["key"]), pl.UInt64),
         "partition",

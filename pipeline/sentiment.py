@@ -16,7 +16,7 @@ from vader import SentimentIntensityAnalyzer
 LANGUAGES = ("en",)
 """That are read; of a tag like `en-GB` the first part counts."""
 
-_MOST_CHARACTERS = 2_000
+MOST_CHARACTERS = 2_000
 """Of a text; who is angry says so before. It also bounds what is remembered."""
 _REMEMBERED = 4_096
 
@@ -36,7 +36,7 @@ def is_read(language: pl.Expr, rule: SentimentRule) -> pl.Expr:
 
 def sentiments(texts: pl.Series) -> pl.Series:
     """The score of each text; null for null."""
-    return pl.Series(texts.name, [None if text is None else _score(text[:_MOST_CHARACTERS]) for text in texts], pl.Float64)
+    return pl.Series(texts.name, [None if text is None else _score(text[:MOST_CHARACTERS]) for text in texts], pl.Float64)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -31,12 +31,12 @@ SCHEMAS = {name: TABLES[name].schema for name in journeys_oracle.TABLES}
 
 
 @FEW
-@given(towns(), st.sampled_from((RULES, RULES, OTHER_RULES)))
-def test_the_fold_shows_what_the_oracle_shows_at_any_time(town: Town, rules: JourneysRules):
+@given(towns(), st.sampled_from((RULES, RULES, OTHER_RULES)), st.sampled_from((2, 50_000)))
+def test_the_fold_shows_what_the_oracle_shows_at_any_time(town: Town, rules: JourneysRules, at_once: int):
     """At the end of the log, when much is undecided, and long after; and every event of a ticket has the oracle's fate."""
 
     def broken(log: list[Event]) -> list[str]:
-        line = told_people(JourneysFold(rules), log, town.n_partitions)
+        line = told_people(JourneysFold(rules, at_once=at_once), log, town.n_partitions)
         by_then = unlike(line, journeys_oracle.tables(log, rules, reached(log)), log)
         decided = unlike(line.end(FAR), journeys_oracle.tables(log, rules, FAR), log)
         told, right = line.fates(), people_oracle.fates(log, rules)
