@@ -178,7 +178,9 @@ def departures(shop) -> pl.DataFrame:
     return (
         known.join(guesses, on=["site", "case_id"])
         .join(met, on=["site", "case_id", "because"], how="left")
-        .select(is_named.alias("is_named"), pl.col("is_clear").fill_null(value=True), "likely_named", "likely_best")  # a wait is clear
+        .select(
+            is_named.alias("is_named"), pl.col("is_clear").fill_null(value=True), "likely_named", "likely_best"
+        )  # a wait is clear
     )
 
 
