@@ -70,7 +70,7 @@ class KafkaSettings(Section):
     clickstream_topic: str = topics.CLICKSTREAM
     """Topic of clickstream events."""
     orders_topic: str = topics.ORDERS
-    """Topic of order events, under any key and in any partition; the worker reads it where `fulfilment.enabled`."""
+    """Topic of order events, under any key and in any partition; the worker reads it unless `fulfilment.enabled = false`."""
     deliveries_topic: str = topics.DELIVERIES
     """Topic of delivery events; likewise."""
     tickets_topic: str = topics.TICKETS
@@ -170,8 +170,8 @@ class RollupSettings(Section):
 class FulfilmentSettings(Section):
     """Orders and their parcels: cases, and what was expected of whom and did not happen."""
 
-    enabled: bool = False
-    """Whether the worker reads the topics of orders, deliveries and tickets, and joins per person; always in `up` and `replay`."""
+    enabled: bool = True
+    """Whether the worker reads the topics of orders, deliveries and tickets as well, and joins per person; `up` and `replay` always do."""
     allowed_lateness_s: Annotated[int, Field(ge=0)] = 600
     """How far the watermark of orders, deliveries and tickets stays behind their latest event, s."""
     promise_by: Literal["time", "day"] = "time"

@@ -48,7 +48,7 @@ class Shop(Clicks):
     partitions: ClassVar[dict[str, int]] = {CLICKS: PARTITIONS, "order": 2, "delivery": 2, "ticket": 2}
     passed: ClassVar[tuple[str, ...]] = ("commerce", *["people"] * (1 + OTHERS_AFTER))
     behind: ClassVar[dict[str, int]] = {"fulfilment": 1, "journeys": PARTITIONS}
-    settings: ClassVar = "[fulfilment]\nenabled = true\n"
+    settings: ClassVar = ""
 
     def records(self):
         """Records without end."""

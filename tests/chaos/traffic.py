@@ -138,7 +138,7 @@ class Clicks:
     """Internal topics, in the order in which records go through them."""
     behind: ClassVar[dict[str, int]] = {}
     """Stages that say what became of the records of other families than clicks -> partitions of the topic that they read."""
-    settings: ClassVar = ""
+    settings: ClassVar = "[fulfilment]\nenabled = false\n"
 
     def __init__(self, seed: int) -> None:
         """Nothing is sent yet."""

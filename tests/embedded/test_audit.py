@@ -16,7 +16,7 @@ from agents.audit import audit
 from agents.books import Books
 from agents.kafka_checkpoints import manifest_key
 from agents.manifests import Manifest, Standing
-from agents.settings import KafkaSettings, Settings
+from agents.settings import FulfilmentSettings, KafkaSettings, Settings
 from tests.counting import counting_stage
 from tests.running_clicks import PARTITIONS, QUICK, Clicks, MemoryWriter
 
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.broker
 
 
 def settings_of(broker, clicks):
-    return Settings(kafka=KafkaSettings(bootstrap=broker.bootstrap, prefix=broker.prefix, clickstream_topic=clicks.topic))
+    kafka = KafkaSettings(bootstrap=broker.bootstrap, prefix=broker.prefix, clickstream_topic=clicks.topic)
+    return Settings(kafka=kafka, fulfilment=FulfilmentSettings(enabled=False))
 
 
 def work_through(broker, clicks):
@@ -45,6 +46,7 @@ def command(broker, clicks, *options):
         "EBBTIDE_KAFKA__BOOTSTRAP": broker.bootstrap,
         "EBBTIDE_KAFKA__PREFIX": broker.prefix,
         "EBBTIDE_KAFKA__CLICKSTREAM_TOPIC": clicks.topic,
+        "EBBTIDE_FULFILMENT__ENABLED": "false",
     }
     run = [sys.executable, "-m", "agents", "audit", *options]
     return subprocess.run(run, env={**kept, **own, "COLUMNS": "200"}, capture_output=True, text=True, timeout=60, check=False)

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from agents.feed import to_kafka
 from agents.partitioner import partition_of
-from agents.settings import ClickHouseSettings, KafkaSettings, Settings, StoreSettings, WorkerSettings
+from agents.settings import ClickHouseSettings, FulfilmentSettings, KafkaSettings, Settings, StoreSettings, WorkerSettings
 from agents.worker import assemble
 from pipeline.encode import encode
 from pipeline.events import event_schema
@@ -39,6 +39,7 @@ def settings(broker, store):
             clickstream_topic=f"{broker.prefix}.clickstream",
         ),
         clickhouse=ClickHouseSettings(dsn=store.dsn, database=store.database, batch_age_s=0.2),
+        fulfilment=FulfilmentSettings(enabled=False),
         store=StoreSettings(events=True),
         worker=WorkerSettings(checkpoint_s=0.5, max_batch_events=500),
     )

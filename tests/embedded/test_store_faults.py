@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from agents.refused_rows import REASON, RefusedRows
-from agents.settings import ClickHouseSettings, KafkaSettings, Settings, StoreSettings, WorkerSettings
+from agents.settings import ClickHouseSettings, FulfilmentSettings, KafkaSettings, Settings, StoreSettings, WorkerSettings
 from agents.store_claim import ClaimedStore
 from pipeline.frames import TABLES
 from sinks import clickhouse
@@ -178,6 +178,7 @@ def test_a_worker_that_starts_while_clickhouse_is_away_claims_it_when_it_is_ther
                 clickstream_topic=f"{broker.prefix}.clickstream",
             ),
             clickhouse=ClickHouseSettings(dsn=dsn, database=database, batch_age_s=0.2),
+            fulfilment=FulfilmentSettings(enabled=False),
             store=StoreSettings(events=True),
             worker=WorkerSettings(checkpoint_s=0.5, max_batch_events=500),
         )
