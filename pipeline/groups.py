@@ -4,6 +4,7 @@ Frames:  number of the group of every row (-1: none) -> one value a group
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,7 +63,7 @@ def picked(column: pl.Series, places: Places) -> pl.Series:
 
 def rows_or_none(places: Places) -> pl.Series:
     """Places to gather; null where they are -1."""
-    return pl.Series(pl.from_arrow(pa.array(places.astype(np.uint32), pa.uint32(), mask=places < 0)))
+    return _with_nulls("", places.astype(np.uint32), places < 0)
 
 
 def at(values: Millis, places: Places, default: int = NEVER) -> Millis:
@@ -78,6 +79,9 @@ def told_ms(name: str, values: Millis, none: int = NEVER) -> pl.Series:
     return _with_nulls(name, values, values == none)
 
 
-def _with_nulls(name: str, values: NDArray[np.int64], is_null: Mask) -> pl.Series:
-    # By way of arrow: a query a column costs more than the rest of a small step.
-    return pl.Series(name, pl.from_arrow(pa.array(values, pa.int64(), mask=is_null)))
+def _with_nulls(name: str, values: NDArray[Any], is_null: Mask) -> pl.Series:
+    # By way of arrow: a query a column costs more than the rest of a small step. From buffers: `pa.array` of numpy's imports pandas, for a second.
+    known = pa.py_buffer(np.packbits(~is_null, bitorder="little"))
+    values = np.ascontiguousarray(values)
+    array = pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [known, pa.py_buffer(values)])
+    return pl.Series(name, pl.from_arrow(array))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from pipeline import frames, rollups, session_rows
 from pipeline.changed_rows import changed_rows
+from pipeline.groups import rows_or_none
 from pipeline.rollups import Rollups
 from pipeline.session_rules import SessionRules
-from pipeline.session_views import Told, rows_or_none
+from pipeline.session_views import Told
 from pipeline.watermark import milliseconds
 
 Mask = NDArray[np.bool_]

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.groups import Places, rows_or_none
 from pipeline.journey_map import JourneyMap
 from pipeline.session_parts import AMOUNT, CART, ORDER, PLACES, Remembered, clusters, engaged_ms, latest, merged
 from pipeline.session_rules import SessionRules
@@ -22,8 +23,6 @@ from pipeline.watermark import milliseconds
 
 Quiet = Callable[[pl.DataFrame], NDArray[np.bool_]]
 """Says of sessions (PARTS) which of them have ended."""
-Places = NDArray[np.int64]
-"""Rows of a frame."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +128,6 @@ def _lasts(lasts: pl.DataFrame, n: int) -> list[pl.Series]:
         place[group[of_kind]] = of_kind
         columns += [lasts[of_it].gather(rows_or_none(place)).alias(name) for name, of_it in names.items()]
     return columns
-
-
-def rows_or_none(places: Places) -> pl.Series:
-    """Places to gather; null where they are -1."""
-    return pl.select(pl.when(pl.Series(places >= 0)).then(pl.Series(places, dtype=pl.Int64)).cast(pl.UInt32)).to_series()
 
 
 def _grouped(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
