@@ -104,7 +104,7 @@ class ExpectationSettings(Section):
         """Raises: ValueError, see `expectation`."""
         if self.name == ORDER_AFTER_COMMIT:
             message = (
-                f"{self.name!r} is told by visits, and is no setting here: it is due when the visit ends, [sessions] gap_min after its last event; "
+                f"{self.name!r} is told by visits, and is no setting here: its times are set in [sessions]: gap_min, silence_h, recovery_d; "
                 "its steps and owners are those of [[journeys]]; call one of your own otherwise"
             )
             raise ValueError(message)

@@ -156,6 +156,10 @@ class SessionSettings(Section):
     """How long it is remembered that an emitter's session id was used, d."""
     send_every_s: Positive = 60
     """How often an open session that only goes on is written again, s."""
+    silence_h: Positive = 24
+    """How long after the end of a visit that was left with a full cart it is silent, if nobody orders or turns to support, h."""
+    recovery_d: Positive = 7
+    """How long after it an order has recovered it, d; later it is a return."""
 
 
 class RollupSettings(Section):
@@ -308,6 +312,8 @@ class Settings(BaseSettings):
             dimensions=rollups.dimensions,
             store_events=self.store.events if store_events is None else store_events,
             send_every=timedelta(seconds=sessions.send_every_s),
+            silence=timedelta(hours=sessions.silence_h),
+            recovery=timedelta(days=sessions.recovery_d),
         )
 
     def fulfilment_rules(self, *, store_events: bool | None = None) -> FulfilmentRules:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.attribution import ORDER_AFTER_COMMIT
-from pipeline.expectation import CUSTOMER_SILENCE, RECOVERY
 from pipeline.lapse_words import MEANINGS
 from pipeline.session_rules import SessionRules
 from pipeline.spans import span
@@ -16,7 +15,7 @@ NAME = ORDER_AFTER_COMMIT
 MEANING = MEANINGS[NAME]
 OWNER, STEP = "the step's", "furthest"
 BEGINS, ENDS = "commit step", "goal, or an order"
-SOURCE = "Built in. Its times follow from [sessions]: gap_min; its steps and owners from [[journeys]]. It cannot be set in [[expectations]]."
+SOURCE = "Built in. Its times are set in [sessions]: gap_min, silence_h, recovery_d; its steps and owners from [[journeys]]. It cannot be set in [[expectations]]."
 
 
 def journeys(rules: SessionRules) -> str:
@@ -42,8 +41,8 @@ def as_json(rules: SessionRules) -> dict[str, Any]:
         "journey": journeys(rules),
         "step": STEP,
         "owner": OWNER,
-        "silence_s": CUSTOMER_SILENCE.total_seconds(),
-        "recovery_s": RECOVERY.total_seconds(),
+        "silence_s": rules.silence.total_seconds(),
+        "recovery_s": rules.recovery.total_seconds(),
         "enabled": "on",
         "source": SOURCE,
         "origin": "ships",
@@ -53,7 +52,7 @@ def as_json(rules: SessionRules) -> dict[str, Any]:
 
 def row(rules: SessionRules) -> tuple[str, ...]:
     """It as a row of the table."""
-    windows = f"{span(CUSTOMER_SILENCE)}, {span(RECOVERY)}"
+    windows = f"{span(rules.silence)}, {span(rules.recovery)}"
     return (
         NAME,
         f"{BEGINS}\n-> {ENDS}",
@@ -71,7 +70,7 @@ def lines(rules: SessionRules) -> Iterator[str]:
     yield f"after the {BEGINS} of its journey, for each visit"
     yield f"until the {ENDS} of the same customer, in the visit or later"
     yield f"due: {due(rules)}"
-    yield f"silent {span(CUSTOMER_SILENCE)} later; recovers within {span(RECOVERY)}; on"
+    yield f"silent {span(rules.silence)} later; recovers within {span(rules.recovery)}; on"
     yield f"source: {SOURCE}"
 
 

@@ -8,7 +8,6 @@ import polars as pl
 
 from pipeline import frames
 from pipeline.attribution import ORDER_AFTER_COMMIT
-from pipeline.expectation import CUSTOMER_SILENCE, RECOVERY
 from pipeline.friction import friction_score
 from pipeline.hashing import hex128, hexed
 from pipeline.journey_map import JourneyMap, step_table
@@ -157,8 +156,8 @@ def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
         pl.col("currency").cast(pl.String),
         *(pl.col(name).cast(pl.String) for name in _LABELS if name != "os"),
         "cart_id",
-        (due + pl.lit(CUSTOMER_SILENCE)).cast(frames.TIME).alias("silent_at"),
-        (due + pl.lit(RECOVERY)).cast(frames.TIME).alias("recovers_until"),
+        (due + pl.lit(rules.silence)).cast(frames.TIME).alias("silent_at"),
+        (due + pl.lit(rules.recovery)).cast(frames.TIME).alias("recovers_until"),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.definitions import AnySignal
+from pipeline.expectation import CUSTOMER_SILENCE, RECOVERY
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
 from pipeline.signals import SIGNALS
 
@@ -35,12 +36,16 @@ class SessionRules:
     """Whether every applied event becomes a row of `events`."""
     send_every: timedelta = timedelta(minutes=1)
     """How often an open session that only goes on is sent again."""
+    silence: timedelta = CUSTOMER_SILENCE
+    """How long after the end of a visit that was left with a full cart it is silent, if nobody orders or turns to support."""
+    recovery: timedelta = RECOVERY
+    """How long after it an order has recovered it; later it is a return."""
     tells_people: bool = False
     """Whether somebody joins visits with what else is known of a person: `outcomes` are theirs then."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on a span that is not positive, or does not fit another."""
-        spans = ("gap", "retention", "dedup_horizon", "id_memory", "interval", "send_every")
+        spans = ("gap", "retention", "dedup_horizon", "id_memory", "interval", "send_every", "silence", "recovery")
         for name in spans:
             if getattr(self, name) < timedelta(milliseconds=1):
                 message = f"{name} must be longer than nothing, not {getattr(self, name)}"

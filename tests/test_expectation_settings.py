@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from datetime import date, time, timedelta
 
 import polars as pl
@@ -25,9 +26,10 @@ from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journeys import JourneysFold
 from pipeline.journeys_rules import JourneysRules
 from pipeline.passed import TYPES
+from pipeline.sessions import SessionsFold
 from sinks.reader import Reader
 from sinks.types_seen import types_seen
-from tests.builders import clock, frame, happened, watermarks
+from tests.builders import cart, clock, frame, happened, watermarks
 from tests.people_line import PeopleLine
 from tests.views import now, told
 
@@ -179,8 +181,20 @@ def test_what_visits_tell_can_be_neither_set_nor_made_anew_and_it_is_said_what_c
     problem = wrong(text)
 
     assert problem.startswith("expectations[0]: 'order_after_commit' is told by visits, and is no setting here")
-    assert "[sessions] gap_min" in problem
+    assert "[sessions]: gap_min, silence_h, recovery_d" in problem
     assert "[[journeys]]" in problem
+
+
+def test_how_long_an_order_is_waited_for_is_set_with_visits(read):
+    rules = read("[sessions]", "silence_h = 2", "recovery_d = 1").session_rules()
+    fold = SessionsFold(replace(rules, tells_people=True))
+    events = frame([cart(at="10:00")])
+
+    left = fold.step(fold.empty(), events, watermarks({0: clock("10:31")}))
+
+    (lapse,) = (each.rows.row(0, named=True) for each in left.passed if each.table == "lapse")
+    assert (lapse["lapsed_at"], lapse["silent_at"]) == (clock("10:30"), clock("12:30"))
+    assert lapse["recovers_until"] == clock("10:30") + timedelta(days=1)
 
 
 def test_the_rest_is_known_although_an_expectation_is_wrong(tmp_path):
