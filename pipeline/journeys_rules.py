@@ -32,7 +32,7 @@ class JourneysRules:
     link_horizon: timedelta = 7 * DAY
     """How long a ticket waits to be known as somebody's; then it is `unlinked`. A link that comes later is still taken."""
     return_horizon: timedelta = 90 * DAY
-    """How long a decided lapse is remembered, and may still be returned to."""
+    """How long a decided lapse of somebody who is no customer is remembered, and may still be returned to; those of a customer stay, for they are counted."""
     seen_within: timedelta = 30 * DAY
     """A wait that is `auto` lapses if what is awaited was seen for the site so long before its due time; whole days."""
     calendars: Calendars = field(default_factory=Calendars)

@@ -1,6 +1,7 @@
 """Forgetting people: those for whom nothing has come for long, and about whom nothing is left to say.
 
-Time:    event time; a customer is remembered for `customer_memory` after the last record, any other key for `identity_lookback`, and a lapse for `return_horizon`
+Time:    event time; a customer is remembered for `customer_memory` after the last record, any other key for `identity_lookback`
+         what a customer has been through is counted in `customers`, so all of it stays as long as the customer does; elsewhere a lapse stays for `return_horizon`
          whose a key is outlives what lay there: a link is small, and stays for `customer_memory`, or as long as its key is there
 """
 
