@@ -34,8 +34,15 @@ class Batch:
             raise ValueError(message_) from error
 
     def rows(self) -> pa.Table:
-        """Return the rows, with their column `version`; asked for once."""
-        return self._stream.read_all().replace_schema_metadata(None)
+        """Return the rows, with their column `version`; asked for once.
+
+        Raises: ValueError - what follows the metadata is broken
+        """
+        try:
+            return self._stream.read_all().replace_schema_metadata(None)
+        except (pa.ArrowException, OSError) as error:
+            message_ = f"the rows of this batch cannot be read: {error!r}"
+            raise ValueError(message_) from error
 
 
 def without_rows(about: About) -> bytes:

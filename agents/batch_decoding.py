@@ -40,7 +40,7 @@ def _decoded(records: Records, tables: Sequence[str]) -> Decoded:
             if about.table and about.table not in tables:
                 message = f"nobody here knows rows of {about.table!r}"
                 raise ValueError(message)  # noqa: TRY301 - told below, as what is no batch at all
-        except (ValueError, pa.ArrowException) as error:
+        except ValueError as error:
             refused.append((at, str(error)))
             continue
         if rows is not None and rows.num_rows:

@@ -27,6 +27,7 @@ from agents.manifests import Fence, Standing
 from agents.runs import Run
 from pipeline.about import Source
 from pipeline.facts import UNSTORED
+from pipeline.frames import TABLES
 from pipeline.pieces import Piece
 
 log = logging.getLogger(__name__)
@@ -185,6 +186,7 @@ class Sinking:
     def _take(self, taken: Taken, offset: int, message: bytes) -> None:
         try:
             batch = Batch(message)
+            rows = _rows(batch)
         except ValueError as error:  # somebody else writes to our topic: no reason to stand still for ever
             self.unreadable += 1
             log.error("offset %d of the rows topic is passed by: %s", offset, error, extra=logs.about(stage="sinks"))  # noqa: TRY400 - where we are says nothing
@@ -201,8 +203,7 @@ class Sinking:
             log.warning(
                 "rows of %s ignored: written under epoch %d, and %d is the newest", source, about.epoch, newest, extra=fields
             )
-        elif about.table not in UNSTORED:
-            rows = batch.rows()
+        elif rows is not None:
             taken.begin(offset)
             self._writer.put(about.table, rows, partial(self._written, taken, offset))
             self.progress.rows[about.table] = self.progress.rows.get(about.table, 0) + rows.num_rows
@@ -210,3 +211,14 @@ class Sinking:
     def _written(self, taken: Taken, offset: int) -> None:
         taken.finish(offset)
         self._stirred()
+
+
+def _rows(batch: Batch) -> pa.Table | None:
+    """What is to be stored of a batch. Raises: ValueError - it cannot be read, or is of no table that there is."""
+    table = batch.about.table
+    if batch.about.is_marker or table in UNSTORED:
+        return None
+    if table not in TABLES:
+        message = f"there is no table {table!r}"
+        raise ValueError(message)
+    return batch.rows()

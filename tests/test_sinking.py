@@ -139,8 +139,12 @@ def test_a_partition_is_dirty_until_what_the_store_has_is_kept(bench):
     assert bench.sinking.dirty == {0}
 
 
-def test_a_message_that_is_none_of_ours_does_not_stop_the_sink(bench):
-    bench.reads(b"what is this", said("a"))
+OTHERS_TABLE = next(messages(pl.DataFrame({"site": ["x"]}), About(CLICKS_0, 0, 0, None, 1, "no_table")))
+
+
+@pytest.mark.parametrize("message", [b"what is this", said("x")[:-60], OTHERS_TABLE], ids=["foreign", "cut", "of no table"])
+def test_a_message_that_cannot_be_stored_does_not_stop_the_sink(bench, message):
+    bench.reads(message, said("a"))
 
     assert bench.writer.sites == ["a"]
     assert bench.sinking.unreadable == 1
