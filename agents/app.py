@@ -49,9 +49,6 @@ SINK = "sinks"
 SINK_BATCH_BYTES = 4 << 20
 """Compressed rows that the sink takes at a time: it cannot stop half-way when the writer is full."""
 
-PASSED_LINGER_SHARE = 1.0
-"""Of what a step behind other stages took, how long the next one waits for more: at most half of the time goes into many small steps."""
-
 TAKE_OVER_PATIENCE_S = 10.0
 """How long the other stages wait for one whose take-over is slow; it is let in when it is ready."""
 
@@ -161,9 +158,7 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
         sources = (Source(name, topic, at) for name, topic in stage.upstream for at in range(cluster.partitions[topic]))
         hearing = Hearing(frozenset(sources)) if stage.upstream else None
         folding = Folding(stage, producer, outputs, cluster_id=cluster.cluster_id, quiet=quiet, hearing=hearing)
-        # What other stages pass on comes in many small pieces, and a step has a price of its own.
-        its_own = replace(settings, linger_share=PASSED_LINGER_SHARE) if stage.upstream else settings
-        add(stage.name, stage.topic, producer, folding, its_own=its_own, passing=stage.outputs.values())
+        add(stage.name, stage.topic, producer, folding, its_own=settings, passing=stage.outputs.values())
         folds[stage.name] = folding
     sink = None
     if writer is not None:

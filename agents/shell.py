@@ -85,7 +85,6 @@ class Shell:
         """How long the last checkpoint took."""
         self.measures = Measures()
         """What the loop has measured, for whoever watches."""
-        self._step_cost_s = 0.0
         self._thread, self._second_thread = StageThread(f"stage-{name}"), StageThread(f"ahead-{name}")
         self._lock = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -182,8 +181,7 @@ class Shell:
             await self.inbox.stirred(self._patience_s())
         if not (self.inbox.events and self.work.has_room):
             return []
-        linger_s = max(self._settings.linger_s, self._settings.linger_share * self._step_cost_s)
-        until, enough = self._clock() + linger_s, self._settings.max_batch_events
+        until, enough = self._clock() + self._settings.linger_s, self._settings.max_batch_events
         while self.inbox.events < enough and not self.inbox.is_held and (left := until - self._clock()) > 0:
             await self.inbox.stirred(left)
         return self.inbox.take(self._settings.max_batch_events, self._settings.max_batch_bytes)
@@ -222,10 +220,9 @@ class Shell:
             await self._second_thread.do(self.work.prepare, runs)
         await self._beside(self._thread.do(self.work.step, runs, quiet))
         ended = self._clock()
-        self._step_cost_s = ended - begun
-        self.measures.stepped(sum(map(len, runs)), self._step_cost_s)
+        self.measures.stepped(sum(map(len, runs)), ended - begun)
         if not runs:
-            self._step_at = ended + max(IDLE_STEP_S, IDLE_SHARE * self._step_cost_s)
+            self._step_at = ended + max(IDLE_STEP_S, IDLE_SHARE * (ended - begun))
         # Only of partitions that are still published: a take-over may be waiting for us.
         reached = self.work.positions()
         self._positions = {tp: reached.get(tp.partition, position) for tp, position in self._positions.items()}

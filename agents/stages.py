@@ -78,8 +78,6 @@ class ShellSettings:
     """The same in bytes."""
     linger_s: float = 0.1
     """How long a step waits for more than the first run."""
-    linger_share: float = 0.0
-    """... or this share of what the last step took, if that is longer."""
     checkpoint_s: float = 5.0
     """Time between checkpoints; longer where a checkpoint is expensive, so that they take a tenth of the time at most."""
     inbox_bytes: int = 128 << 20
@@ -97,10 +95,9 @@ class ShellSettings:
             if getattr(self, name) <= 0:
                 message = f"{name} must be above 0, not {getattr(self, name)}"
                 raise ValueError(message)
-        for name in ("linger_s", "linger_share"):
-            if getattr(self, name) < 0:
-                message = f"{name} must not be negative, and is {getattr(self, name)}"
-                raise ValueError(message)
+        if self.linger_s < 0:
+            message = f"linger_s must not be negative, and is {self.linger_s}"
+            raise ValueError(message)
 
 
 class Work(Estate, Protocol):

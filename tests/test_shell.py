@@ -171,34 +171,6 @@ def test_a_full_inbox_is_not_waited_for():
     asyncio.run(story())
 
 
-def test_a_step_waits_for_more_as_long_as_the_one_before_took():
-    log = with_clicks(*["ann"] * 3)
-    now = [0.0]
-
-    class Slow(CountingFold):
-        def step(self, *args):
-            now[0] += 0.2
-            return super().step(*args)
-
-    def later(bench):
-        now[0] += 0.05
-        return bench.position() == 2
-
-    async def story():
-        bench = Bench(log, 0, fold=Slow(), settings=ShellSettings(linger_s=0.0, linger_share=1.0), clock=lambda: now[0])
-        await bench.shell.take_over()
-        bench.arrive(0)
-        await bench.until(lambda: bench.position() == 0)
-        bench.arrive(1)
-        with pytest.raises(TimeoutError):
-            await bench.until(lambda: bench.position() == 1, timeout_s=0.3)
-        bench.arrive(2)
-        await bench.until(lambda: later(bench))
-        return bench.work.progress.steps
-
-    assert asyncio.run(story()) == 2
-
-
 @pytest.mark.parametrize(("n_slow", "until_the_next_s"), [(1, 0.05), (2, 60.0)])
 def test_checkpoints_take_a_tenth_of_the_time_at_most_but_one_that_waited_for_the_broker_puts_none_off(n_slow, until_the_next_s):
     log = with_clicks("ann", "bob")
@@ -226,9 +198,7 @@ def test_checkpoints_take_a_tenth_of_the_time_at_most_but_one_that_waited_for_th
     assert shell._checkpoint_at == now[0] + until_the_next_s
 
 
-@pytest.mark.parametrize(
-    "settings", [{"max_batch_events": 0}, {"inbox_bytes": -1}, {"time_speed": 0}, {"linger_s": -0.1}, {"linger_share": -1}]
-)
+@pytest.mark.parametrize("settings", [{"max_batch_events": 0}, {"inbox_bytes": -1}, {"time_speed": 0}, {"linger_s": -0.1}])
 def test_settings_that_cannot_work_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         ShellSettings(**settings)
