@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-WAKE_S = 0.1
-"""How long an answer may take that nobody needs."""
+WAKE_S = 2.0
+"""How long an answer may take that nobody needs; the client drops the connection of a request that is not answered in time."""
 
 
 @dataclass(frozen=True)
@@ -248,14 +248,17 @@ class ConsumerThread:
         resumed = self._paused & self._following.keys() - wanted
         self._change(self._client.resume, resumed)
         self._change(self._client.pause, wanted if anew else wanted - self._paused)
-        self._paused = wanted
-        self._wake_brokers_of(resumed)
+        was_idle, self._paused = self._paused >= self._following.keys(), wanted
+        if resumed and was_idle:
+            self._wake_brokers_of(resumed)
 
     def _wake_brokers_of(self, tps: Collection[TP]) -> None:
-        """Make the client fetch these at once: its thread for a broker with nothing to fetch from it sleeps for up to a second, which a resume does not end and a request does."""
-        if tps:
-            with suppress(KafkaException):  # then it wakes by itself
-                self._client.offsets_for_times([TopicPartition(tp.topic, tp.partition, 0) for tp in tps], timeout=WAKE_S)
+        """Make the client fetch these at once: its thread for a broker with nothing to fetch from it sleeps for up to a second, which a resume does not end and a request does.
+
+        Not where anything is being fetched: a request would wait behind that fetch, and the fetch after it has these anyway.
+        """
+        with suppress(KafkaException):  # then it wakes by itself
+            self._client.offsets_for_times([TopicPartition(tp.topic, tp.partition, 0) for tp in tps], timeout=WAKE_S)
 
     @staticmethod
     def _change(change: Callable[[list[TopicPartition]], None], tps: Collection[TP]) -> None:
