@@ -257,7 +257,7 @@ def test_expectations_lists_what_visits_tell_with_the_times_of_the_settings(call
 
     assert (first["name"], first["key"], first["within_s"], first["silence_s"]) == ("order_after_commit", "session", 2_700, 86_400)
     assert "due: when the visit ends, 45 min after its last event" in long
-    assert "Its times follow from [sessions]" in " ".join(long.split())
+    assert "Its times are set in [sessions]" in " ".join(long.split())
     assert re.search(r"order_after_commit +commit step +at the end of the visit", wide)
 
 
