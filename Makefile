@@ -36,7 +36,7 @@ quick: setup  ## tests that need no broker
 	$(BIN)/python -m pytest -n 2 -m "not chaos and not bench and not broker"
 
 ONLY =
-chaos: setup  ## break things on purpose, for an hour; SEED=n repeats a run, SHORT=1 takes some minutes
+chaos: setup  ## break things on purpose, for up to two hours; SEED=n repeats a run, SHORT=1 takes some minutes
 	SEED=$(SEED) SHORT=$(SHORT) $(BIN)/python -m pytest -m chaos $(if $(SHORT),-n 2 --dist loadgroup $(if $(ONLY),$(addprefix tests/chaos/,$(ONLY)),tests/chaos))
 
 bench: setup  ## measure; never a test

@@ -233,7 +233,7 @@ class RunConsumer(faust_consumer.Consumer):
         """Only tables ask."""
         raise NotImplementedError(topic)
 
-    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:  # noqa: ARG002
+    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:  # noqa: ARG002 - as Faust calls it
         """Leave partitioning to who produces."""
         return partition
 

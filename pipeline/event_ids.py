@@ -130,7 +130,7 @@ class EventIds:
         for run in self.runs:
             is_its = run.partition == partition
             if is_its.any():
-                yield Piece(str(run.serial), lambda run=run, is_its=is_its: _framed(run.at(is_its)))  # type: ignore[misc]
+                yield Piece(str(run.serial), lambda run=run, is_its=is_its: _framed(run.at(is_its)))  # type: ignore[misc]  # mypy infers no lambda with a default
 
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "EventIds":
         """These as well, from pieces. Frames: SCHEMA."""

@@ -85,7 +85,7 @@ class Rollups:
     def pieces(self, partition: int) -> Iterator[Piece]:
         """The counts of one partition, without `key`, which is of this process only."""
         for piece in self.counts.pieces(partition):
-            yield replace(piece, frame=lambda made=piece.frame: made().drop("key", strict=False))  # type: ignore[misc]
+            yield replace(piece, frame=lambda made=piece.frame: made().drop("key", strict=False))  # type: ignore[misc]  # mypy infers no lambda with a default
 
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "Rollups":
         """These as well, from pieces."""

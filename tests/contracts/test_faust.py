@@ -94,7 +94,7 @@ def delivering(app: faust.App, batches: list[dict[TP, Run]], active: set[TP]) ->
     found = app.consumer
     found._set_active_tps(active)
 
-    async def getmany(active_partitions: set[TP], timeout: float) -> dict[TP, Run]:  # noqa: ASYNC109, ARG001
+    async def getmany(active_partitions: set[TP], timeout: float) -> dict[TP, Run]:  # noqa: ASYNC109, ARG001 - as Faust calls it
         await asyncio.sleep(0)
         return batches.pop(0) if batches else {}
 
@@ -177,7 +177,7 @@ def test_a_fetch_is_asked_for_what_is_active_and_for_nothing_else(faust_app):
         found.pause_partitions([ORDERS])
         asked: list[Any] = []
 
-        async def getmany(active_partitions: set[TP], timeout: float) -> dict[TP, Run]:  # noqa: ASYNC109
+        async def getmany(active_partitions: set[TP], timeout: float) -> dict[TP, Run]:  # noqa: ASYNC109 - as Faust calls it
             asked.append((set(active_partitions), timeout))
             return {}
 

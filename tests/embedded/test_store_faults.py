@@ -64,7 +64,7 @@ def away(store_dsn):
 def writing(dsn, database):
     defects, desk = [], RefusedRows()
     batching = Batching(rows=20_000, age_s=0.1)
-    opened = lambda: ClaimedStore(ClickHouse(dsn, database), "cluster/worker", is_claimed=True)  # noqa: E731
+    opened = lambda: ClaimedStore(ClickHouse(dsn, database), "cluster/worker", is_claimed=True)  # noqa: E731 - the writer opens it anew after every error
     desk.writer = writer = Writer(
         opened, refused=desk, defect=defects.append, batching=batching, buffer_bytes=BUFFER, backoff=QUICK
     )
