@@ -5,6 +5,7 @@ Tables of ClickHouse are frames as well: `TABLES` says which columns a fold hand
 
 import polars as pl
 
+from pipeline.alert_tables import ALERTS
 from pipeline.commerce_tables import CASES, DELIVERIES
 from pipeline.customer_tables import CUSTOMERS
 from pipeline.people_tables import ANSWERS, CONTACTS
@@ -15,6 +16,7 @@ from pipeline.table import WHO as _WHO
 from pipeline.table import columns as _columns
 
 __all__ = [
+    "ALERTS",
     "ANSWERS",
     "CASES",
     "CONTACTS",
@@ -312,6 +314,7 @@ TABLES: dict[str, Table] = {
         CONTACTS,
         ANSWERS,
         CUSTOMERS,
+        ALERTS,
     )
 }
 

@@ -9,18 +9,20 @@ from functools import cache
 import polars as pl
 
 from pipeline.events import POSITION, event_schema
-from pipeline.frames import FATES, REFUSED, TIME, schema
+from pipeline.frames import FATES, REFUSED, ROLLUPS, TIME, schema
 from pipeline.keys import LINKS
 from pipeline.person_log import FACTS
 
-COMMERCE, PEOPLE = "commerce", "people"
-"""Where rows go: by order, by person. The topics' names begin with a prefix (agents.topics)."""
+COMMERCE, PEOPLE, COUNTS = "commerce", "people", "rollups"
+"""Where rows go: by order, by person, by site. The topics' names begin with a prefix (agents.topics)."""
 
 LINK = "link"
 """What stands in the place of a family where rows are links."""
 TYPES = "types"
 """... and where they say which event types a site sends (awaited_types.py). They have no key: every partition is told."""
-UNCOUNTED = (LINK, TYPES, *FACTS)
+COUNT, EXAMPLE = "rollup", "example"
+"""... and where they are counts that changed (rollups.py), or say of whom something was counted."""
+UNCOUNTED = (LINK, TYPES, *FACTS, COUNT, EXAMPLE)
 """Tables of which no row is a record: it has no fate, may come again, and changes nothing then."""
 
 ORIGIN = schema({"origin_topic": pl.String, "origin_partition": pl.Int32, "origin_offset": pl.Int64})
@@ -34,6 +36,16 @@ lies elsewhere now, so that whoever told it tells it no more; and the key under 
 TYPES_TOLD = schema({"site": pl.String, "event_type": pl.String, "event_at": TIME})
 """The first event of a type on a day, as one source has seen it."""
 
+EXAMPLES = schema(
+    {
+        **{name: dtype for name, dtype in ROLLUPS.schema.items() if name in ROLLUPS.key and name != "source_partition"},
+        "example": pl.String,
+        "value_minor": pl.Int64,
+        "currency": pl.String,
+    }
+)
+"""Somebody of whom something was counted. `example`: visitor_id/session_id, order_id or ticket_id; `value_minor` null: nothing is known of money."""
+
 
 @cache
 def travelling(table: str) -> pl.Schema:
@@ -42,6 +54,9 @@ def travelling(table: str) -> pl.Schema:
         return LINKS
     if table == TYPES:
         return TYPES_TOLD
+    if table in (COUNT, EXAMPLE):
+        columns = ROLLUPS.schema if table == COUNT else EXAMPLES
+        return pl.Schema([*columns.items(), ("key", pl.String())])
     if table in FACTS:
         return pl.Schema([*FACTS[table].items(), ("key", pl.String()), *FORWARDED.items()])
     forwarded = FORWARDED.items() if table == "ticket" else ()
@@ -59,14 +74,14 @@ REFUSED_OF_ORIGIN = schema({**REFUSED, "family": pl.String, **ORIGIN})
 def heard(*tables: str) -> pl.Schema:
     """Frame that a fold over passed rows is given: the columns of these tables, null where a row's own table has none.
 
-    `family` is the row's table, LINK for a link, TYPES for a type seen. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
+    `family` is the row's table, or LINK, TYPES, COUNT, EXAMPLE. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
     time had come before the row (null: no watermark): behind it, the row is late. With facts, `version` is that of the message.
     """
     columns: dict[str, pl.DataType | type[pl.DataType]] = {"family": pl.String}
     for table in tables:
         columns |= dict(travelling(table).items())
     columns |= {**dict(travelling(LINK).items()), **dict(ORIGIN.items()), "is_forwarded": pl.Boolean}
-    if any(table in FACTS for table in tables):
+    if any(table in FACTS or table == COUNT for table in tables):
         columns["version"] = pl.Int64
     return schema(
         {**{name: dtype for name, dtype in columns.items() if name not in POSITION}, **dict(POSITION.items()), "watermark": TIME}
@@ -78,9 +93,9 @@ class Passed:
     """Rows of a step for another stage."""
 
     to: str
-    """COMMERCE or PEOPLE."""
+    """COMMERCE, PEOPLE or COUNTS."""
     table: str
-    """A family, a fact, LINK or TYPES."""
+    """A family, a fact, LINK, TYPES, COUNT or EXAMPLE."""
     rows: pl.DataFrame
     """travelling(table), less what none of the rows says, and `partition`: that of this stage's input. A record's rows stand in the order of the records."""
     is_forwarded: bool = False

@@ -43,6 +43,7 @@ LOW_CARDINALITY = frozenset(
         "priority",
         "reason",
         "rule",
+        "severity",
         "signal",
         "site",
         "source",
@@ -65,6 +66,7 @@ ALWAYS_THERE = {
     "cases": {"opened_at"},
     "contacts": {"opened_at"},
     "answers": {"answered_at"},
+    "alerts": {"opened_at", "updated_at"},
 }
 """Table -> times and numbers that no row lacks, beside those of its key."""
 
