@@ -156,7 +156,7 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
             QuietTime(speed=settings.time_speed, downtime_counts=settings.downtime_counts),
         )
         sources = (Source(name, topic, at) for name, topic in stage.upstream for at in range(cluster.partitions[topic]))
-        hearing = Hearing(frozenset(sources)) if stage.upstream else None
+        hearing = Hearing(frozenset(sources), stage.apart) if stage.upstream else None
         folding = Folding(stage, producer, outputs, cluster_id=cluster.cluster_id, quiet=quiet, hearing=hearing)
         add(stage.name, stage.topic, producer, folding, its_own=settings, passing=stage.outputs.values())
         folds[stage.name] = folding

@@ -78,8 +78,9 @@ class Folding:
         self._stage, self._producer, self._outputs, self._cluster_id = stage, producer, outputs, cluster_id
         self._reader, self._quiet, self._hearing = outputs.reader, quiet, hearing
         self._state = stage.fold.empty()
-        self._passing = Passing(producer, {to: (topic, outputs.passing[topic]) for to, topic in stage.outputs.items()})
-        self._tells_time = self._passing.says and stage.topic not in stage.outputs.values()
+        # Who sends on to himself need not be told the time.
+        passing = {to: (topic, outputs.passing[topic]) for to, topic in stage.outputs.items()}
+        self._passing = Passing(producer, passing, untimed=stage.topic)
         self._held: dict[int, Held] = {}
         self._dirty: set[int] = set()
         self._fresh: set[int] = set()  # those of which more has come than time
@@ -247,7 +248,7 @@ class Folding:
 
     def step(self, runs: list[Run], quiet: Mapping[int, timedelta]) -> None:
         """Fold records and time, and send what the fold says."""
-        watermarks = elapsed(self.watermarks, quiet)
+        watermarks = elapsed(self.watermarks, quiet) if self._hearing is None else self._hearing.reached()
         with self._naming(runs, watermarks):
             self._step(runs, watermarks)
             self._tell_time({run.tp.partition for run in runs}, quiet)
@@ -297,7 +298,7 @@ class Folding:
             hearing.count(done.fates)
             for topic, family, refused in with_original_bytes(done.rejects, self._reader):
                 self._bury(topic, family, refused)
-        if not news.watermarks.equals(self.watermarks):
+        if not news.watermarks.equals(watermarks):
             self._fold(self._nothing, news.watermarks)
         self._refuse([], decoded, decoded.rejects.clear())
 
@@ -321,8 +322,8 @@ class Folding:
         self._passing.rows(passed, about)
 
     def _tell_time(self, fresh: Collection[int], quiet: Mapping[int, timedelta]) -> None:
-        """Tell those behind us how far time has come; what is caught up and has none is idle. Who sends on to himself has nobody behind him."""
-        for partition, held in self._held.items() if self._tells_time else ():
+        """Tell those behind us how far time has come; what is caught up and has none is idle."""
+        for partition, held in self._held.items() if self._passing.tells_time else ():
             if self._hearing is not None:
                 is_idle = self._hearing.is_idle(partition)
             else:

@@ -30,7 +30,7 @@ class News:
     events: pl.DataFrame
     """passed.heard, without what is to be ignored."""
     watermarks: pl.DataFrame
-    """frames.WATERMARKS after them, of all partitions held."""
+    """`Hearing.reached` after them."""
     n_records: dict[int, int]
     """Partition -> rows that must have a fate."""
     versions: dict[int, int]
@@ -58,6 +58,11 @@ class _Ear:
         self.reached_ms = slowest(self.reached_ms, (self.heard[each] for each in self.waits_for))
         return True
 
+    def reached_by(self, stage: str) -> int | None:
+        """How far time has come with one of the stages before this one; None: it has none."""
+        ms = slowest(UNREAD, (self.heard[each] for each in self.waits_for if each.stage == stage))
+        return None if ms == UNREAD else max(ms, self.reached_ms)
+
 
 @dataclass
 class Hearing:
@@ -65,6 +70,8 @@ class Hearing:
 
     sources: frozenset[Source]
     """Those that time waits for from the start."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Stage whose time is told apart as well -> the column in which it stands."""
     fenced: int = 0
     """Messages ignored because their writer had lost the partition."""
     n_again: int = 0
@@ -115,8 +122,16 @@ class Hearing:
                 self._ignored(head)
         events = self._unheard(decoded.events, told)
         counted = events.filter(~pl.col("family").is_in(UNCOUNTED), ~pl.col("is_forwarded")).group_by("partition").len()
-        reached = from_ms({partition: ear.reached_ms for partition, ear in self._ears.items()})
-        return News(events, reached, dict(counted.rows()), versions)
+        return News(events, self.reached(), dict(counted.rows()), versions)
+
+    def reached(self) -> pl.DataFrame:
+        """How far time has come. Frames: -> WATERMARKS of all partitions held, and the columns of `apart`."""
+        marks = from_ms({partition: ear.reached_ms for partition, ear in self._ears.items()})
+        of_stages = [
+            pl.Series(column, [self._ears[partition].reached_by(stage) for partition in marks["partition"]], pl.Int64).cast(TIME)
+            for stage, column in self.apart.items()
+        ]
+        return marks.with_columns(of_stages)
 
     def count(self, fates: pl.DataFrame) -> None:
         """Note what became of records. Frames: FATES_OF_ORIGIN."""

@@ -28,10 +28,16 @@ class Passing:
     """The internal topics of one stage, written to."""
 
     def __init__(
-        self, producer: Writing, outputs: Mapping[str, tuple[str, int]], clock: Callable[[], float] = time.monotonic
+        self,
+        producer: Writing,
+        outputs: Mapping[str, tuple[str, int]],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        untimed: str = "",
     ) -> None:
-        """Take the outputs: where rows go by their own word (`Passed.to`) -> topic and its partitions."""
+        """Take the outputs: where rows go by their own word (`Passed.to`) -> topic and its partitions; `untimed`: the topic that is not told the time."""
         self._producer, self._outputs, self._clock = producer, dict(outputs), clock
+        self._timed = [output for output in self._outputs.values() if output[0] != untimed]
         self._told: dict[int, tuple[int | None, bool, float]] = {}  # source partition -> watermark, is_idle, and when
 
     @property
@@ -39,9 +45,14 @@ class Passing:
         """Whether anybody reads."""
         return bool(self._outputs)
 
+    @property
+    def tells_time(self) -> bool:
+        """Whether anybody waits to hear how far time has come."""
+        return bool(self._timed)
+
     def mark(self, about: About) -> None:
         """Tell all outputs the new epoch."""
-        self._say(about)
+        self._say(about, self._outputs.values())
 
     def rows(self, passed: Iterable[Passed], about: Callable[[int, Passed], About]) -> None:
         """Send rows, if anybody reads them; `about` says, of a source partition, what goes with them."""
@@ -59,19 +70,19 @@ class Passing:
                     self._producer.send(topic, output, message)
 
     def tell(self, about: About) -> None:
-        """Tell all outputs how far time has come, if that is news."""
+        """Tell how far time has come, if that is news."""
         known = self._told.get(about.source.partition)
         told = about.watermark_ms, about.is_idle
         if known is None or told != known[:2] or self._clock() - known[2] >= TELL_AGAIN_S:
-            self._say(about)
+            self._say(about, self._timed)
 
     def forget(self, partition: int) -> None:
         """Forget a source partition."""
         self._told.pop(partition, None)
 
-    def _say(self, about: About) -> None:
+    def _say(self, about: About, outputs: Iterable[tuple[str, int]]) -> None:
         message = without_rows(replace(about, table=""))
-        for topic, n in self._outputs.values():
+        for topic, n in outputs:
             for output in range(n):
                 self._producer.send(topic, output, message)
         self._told[about.source.partition] = (about.watermark_ms, about.is_idle, self._clock())

@@ -66,6 +66,8 @@ class Stage(Generic[S]):
     """Where it sends rows for other stages (pipeline.passed) -> internal topic."""
     upstream: tuple[tuple[str, str], ...] = ()
     """Of an internal topic: the stages that write to it, each with the topic that it reads. None: the topic holds events."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Of those the ones whose time is told apart as well -> the column beside frames.WATERMARKS in which it stands."""
 
 
 @dataclass(frozen=True)
