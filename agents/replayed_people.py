@@ -11,14 +11,13 @@ import polars as pl
 
 from agents.intake_stages import FAMILIES
 from agents.replayed_events import PARTITION, REPLAY
+from agents.replayed_topic import ReplayedTopic
 from pipeline.fold import Step
 from pipeline.frames import WATERMARKS
 from pipeline.intake import IntakeFold
 from pipeline.journeys import JourneysFold
-from pipeline.passed import LINK, PEOPLE, TYPES, Passed, heard
+from pipeline.passed import LINK, PEOPLE, TYPES, Passed
 from pipeline.person_log import FACTS
-
-_HEARD = heard("ticket", LINK, TYPES, *FACTS)
 
 
 class ReplayedPeople:
@@ -33,7 +32,7 @@ class ReplayedPeople:
         self._watermarks = _watermarks(None)
         self._intake = {family: (IntakeFold(family, REPLAY, fold.rules.allowed_lateness), _watermarks(None)) for family in FAMILIES}
         self._told: dict[str, Any] = {family: stage.empty() for family, (stage, _) in self._intake.items()}
-        self._version = 0
+        self._topic = ReplayedTopic(PEOPLE, "ticket", LINK, TYPES, *FACTS)
 
     def take(
         self, events: Mapping[str, pl.DataFrame], passed: Iterable[Passed], reached: Iterable[datetime | None]
@@ -52,7 +51,7 @@ class ReplayedPeople:
         at = self._watermarks["watermark"][0]
         if at is None or until > at:
             self._watermarks = _watermarks(until)
-            yield from self._stepped(_HEARD.to_frame())
+            yield from self._stepped(self._topic.nothing)
 
     def _taken_in(self, events: Mapping[str, pl.DataFrame]) -> Iterator[Passed]:
         for family, (stage, marks) in self._intake.items():
@@ -62,7 +61,7 @@ class ReplayedPeople:
                 yield from done.passed
 
     def _round(self, passed: Iterable[Passed]) -> Iterator[Step[Any]]:
-        rows = self._as_heard(passed)
+        rows = self._topic.heard(passed, self._watermarks["watermark"][0])
         if rows.height:
             yield from self._stepped(rows)
 
@@ -72,30 +71,9 @@ class ReplayedPeople:
             done = self.fold.step(self._state, rows, self._watermarks)
             self._state, self._watermarks = done.state, done.watermarks
             yield done
-            rows = self._as_heard(done.passed)
+            rows = self._topic.heard(done.passed, self._watermarks["watermark"][0])
             if rows.is_empty():
                 return
-
-    def _as_heard(self, passed: Iterable[Passed]) -> pl.DataFrame:
-        self._version += 1
-        frames = [_HEARD.to_frame()]
-        for each in passed:
-            if each.to == PEOPLE and each.rows.height:
-                beside = {
-                    "family": pl.lit(each.table),
-                    "is_forwarded": pl.lit(each.is_forwarded),
-                    "version": pl.lit(self._version, pl.Int64),
-                    "watermark": pl.lit(self._watermarks["watermark"][0], _HEARD["watermark"]),
-                    "offset": pl.lit(self._version, pl.Int64),
-                }
-                columns = (
-                    (beside[name] if name in beside else pl.col(name) if name in each.rows.columns else pl.lit(None, dtype))
-                    .cast(dtype)
-                    .alias(name)
-                    for name, dtype in _HEARD.items()
-                )
-                frames.append(each.rows.select(columns))
-        return pl.concat(frames)
 
 
 def _watermarks(at: datetime | None) -> pl.DataFrame:
