@@ -113,6 +113,9 @@ class Worker:
             async with asyncio.timeout(timeout_s):
                 idle_for = 0
                 while idle_for < 3:  # the next stage hears of what this one said last a moment later
+                    for shell in self.shells.values():
+                        if not shell.is_idle:
+                            shell.keep_soon()
                     await asyncio.sleep(0.5)
                     idle_for = idle_for + 1 if self.is_idle else 0
                 return True

@@ -116,6 +116,11 @@ class Shell:
             with suppress(RuntimeError):  # the loop is closed: the process is ending
                 self._loop.call_soon_threadsafe(self.inbox.stir)
 
+    def keep_soon(self) -> None:
+        """Keep what is new now, and not when it is due: somebody waits for it. In the loop's thread."""
+        self._checkpoint_at = min(self._checkpoint_at, self._clock())
+        self.inbox.stir()
+
     def close(self) -> None:
         """Let go of whoever waits for the broker. What was not kept is done again by whoever comes next."""
         self._producer.close()
