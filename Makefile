@@ -53,6 +53,7 @@ types: setup  ## mypy, strict
 	$(BIN)/mypy
 
 docs: setup  ## write the generated pages again
+	$(BIN)/python -m agents.published_contracts
 	$(BIN)/python -m schemas.document
 	$(BIN)/python -m agents.settings_reference > deploy/settings.reference.toml
 	$(BIN)/python -m agents.signal_catalogue > pipeline/signals/README.md

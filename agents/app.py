@@ -7,7 +7,7 @@ timeout. A defect anywhere ends the process at once.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,12 +24,13 @@ from agents.defects import end_process, or_end
 from agents.directory_checkpoints import DirectoryCheckpoints
 from agents.faust_app import faust_settings, running
 from agents.faust_group import FaustGroup
-from agents.folding import Folding, Outputs
+from agents.folding import Folding
 from agents.garbage import look_seldom
 from agents.hearing import Hearing
 from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import LogReader
 from agents.manifests import StateUnreadable
+from agents.outputs import Outputs
 from agents.producer import Producer
 from agents.quiet_time import QuietTime
 from agents.runs import Run, RunSchema
@@ -40,6 +41,7 @@ from agents.takeover import Input, PositionRefused
 from agents.topics import Cluster, Topic, look_at, make_topics
 from agents.transport import build_transport
 from pipeline.about import Source
+from pipeline.published import COMPACTED
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,10 @@ class Connection:
     """Settings of every client as they are, for security."""
     state_dir: Path | None = None
     """Where state and positions are kept, beside a broker that keeps nothing; None: on the broker."""
+    published: tuple[str, ...] = ()
+    """Tables that others subscribe to."""
+    schema_id: Callable[[str], int] = field(default=lambda _table: 0)
+    """Under which id each of them is written."""
 
 
 @dataclass
@@ -137,7 +143,15 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
     build_transport(app, kafka.bootstrap, positions, kafka.librdkafka)
     group, reader = FaustGroup(app), LogReader(kafka.bootstrap, kafka.librdkafka)
     rows, letters = topics.rows(kafka.prefix), topics.dead_letters(kafka.prefix)
-    outputs = Outputs(rows, cluster.partitions[rows], reader, LetterBox(letters, cluster.partitions[letters]), cluster.partitions)
+    outputs = Outputs(
+        rows,
+        cluster.partitions[rows],
+        reader,
+        LetterBox(letters, cluster.partitions[letters]),
+        cluster.partitions,
+        {table: (topic, cluster.partitions[topic]) for table, topic in _published(kafka).items()},
+        kafka.schema_id,
+    )
 
     def add(name: str, topic: str, producer: Producer, work: Work, *, its_own: ShellSettings, passing: Iterable[str] = ()) -> None:
         used = {topic, rows, *topics.state(kafka.prefix, name), *passing}
@@ -192,12 +206,21 @@ def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
 
     inputs = [described(topic, n) for topic, n in partitions.items()]
     letters = Topic.of_dead_letters(kafka.prefix, 1 if topics.dead_letters(kafka.prefix) in there else kafka.partitions)
-    made = make_topics(admin, [*inputs, letters], replication=kafka.replication)
+    published = [
+        Topic.of_published(topic, 1 if topic in there else kafka.partitions, is_compacted=table in COMPACTED)
+        for table, topic in _published(kafka).items()
+    ]
+    made = make_topics(admin, [*inputs, letters, *published], replication=kafka.replication)
     if kafka.state_dir is not None:
         return made
     there = made.partitions
     state = [topic for name, of in read.items() for topic in Topic.of_state(kafka.prefix, name, there[of])]
     return make_topics(admin, state, replication=kafka.replication)
+
+
+def _published(kafka: Connection) -> dict[str, str]:
+    """Table that others subscribe to -> its topic."""
+    return {table: topics.published(kafka.prefix, table) for table in kafka.published}
 
 
 def _checkpoints(kafka: Connection, stage: str, producer: Producer, reader: LogReader) -> Checkpoints:

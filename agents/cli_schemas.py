@@ -8,7 +8,7 @@ import typer
 
 from agents import terminal
 from agents.cli_options import Json, SettingsFile
-from agents.settings import KafkaSettings
+from agents.settings import Settings
 from agents.settings_sources import Problem, SettingsWrong, load
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def register(*, as_json: Json = False, settings: SettingsFile = None) -> None:
 
     If one of them cannot read what its subject's latest version wrote, nothing is registered.
     """
-    with _contracts(load(settings).kafka) as contracts:
+    with _contracts(load(settings)) as contracts:
         found = contracts.registered()
     _tell(found, as_json=as_json, otherwise="nothing was registered")
 
@@ -33,19 +33,20 @@ def register(*, as_json: Json = False, settings: SettingsFile = None) -> None:
 @schemas.command()
 def check(*, as_json: Json = False, settings: SettingsFile = None) -> None:
     """Say which contracts are there and which would be refused; nothing is changed."""
-    with _contracts(load(settings).kafka) as contracts:
+    with _contracts(load(settings)) as contracts:
         found = contracts.looked_at()
     _tell(found, as_json=as_json, otherwise="`ebbtide schemas register` would be refused")
 
 
 @contextmanager
-def _contracts(kafka: KafkaSettings) -> "Iterator[Contracts]":
+def _contracts(settings: Settings) -> "Iterator[Contracts]":
     from agents.schema_subjects import Contracts, subjects
 
+    kafka = settings.kafka
     if kafka.schema_registry_url is None:
         message = "no Schema Registry is set; without one nothing need be registered, the ids are those that ship with Ebbtide"
         raise SettingsWrong([Problem("kafka.schema_registry_url", message)])
-    contracts = Contracts(kafka.schema_registry_url, subjects(kafka.clickstream_topic))
+    contracts = Contracts(kafka.schema_registry_url, subjects(kafka.clickstream_topic, kafka.prefix, settings.publish.tables))
     try:
         yield contracts
     finally:

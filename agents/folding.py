@@ -9,7 +9,6 @@ whatever keeps the newest version of a row.
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +17,7 @@ import polars as pl
 from agents import logs
 from agents.arrow_batches import messages, without_rows
 from agents.books import Books, n_read
-from agents.checkpoints import Reading
-from agents.dead_letter_topic import LetterBox, Posting
+from agents.dead_letter_topic import Posting
 from agents.dead_letters import dead_letters, with_bytes
 from agents.decoding import Decoding, as_records, places
 from agents.defective_batch import described
@@ -27,7 +25,9 @@ from agents.hearing import Hearing
 from agents.held import Held, Progress
 from agents.manifests import Standing
 from agents.original_records import with_original_bytes
+from agents.outputs import Outputs
 from agents.passing import Passing
+from agents.publishing import Publishing
 from agents.quiet_time import QuietTime
 from agents.runs import Run, sizes
 from agents.settling import Said, taken_back
@@ -43,20 +43,6 @@ from pipeline.pieces import Piece
 from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where rows go."""
-
-    topic: str
-    partitions: int
-    reader: Reading
-    """Of what was said there."""
-    letters: LetterBox
-    """And records that could not be used."""
-    passing: Mapping[str, int] = field(default_factory=dict)
-    """Internal topic -> its partitions."""
 
 
 class Folding:
@@ -81,6 +67,7 @@ class Folding:
         # Who sends on to himself need not be told the time.
         passing = {to: (topic, outputs.passing[topic]) for to, topic in stage.outputs.items()}
         self._passing = Passing(producer, passing, untimed=stage.topic)
+        self._publishing = Publishing(producer, outputs.published, outputs.schema_id)
         self._held: dict[int, Held] = {}
         self._dirty: set[int] = set()
         self._fresh: set[int] = set()  # those of which more has come than time
@@ -370,6 +357,7 @@ class Folding:
                 about = self._about(partition, table=table, version=self._stamp(partition))
                 for message in messages(rows.select(columns), about):
                     self._held[partition].last_said = self._producer.send(self._outputs.topic, self._output(partition), message)
+                self._publishing.say(table, rows, about.version)
                 self._dirty.add(partition)
                 self._fresh.add(partition)
                 self.progress.rows[table] = self.progress.rows.get(table, 0) + len(rows)

@@ -13,7 +13,7 @@ from agents.mapping_engine import QueryFailed
 from agents.mapping_words import MappingWrong
 from agents.newest_checkpoints import NothingKept
 from agents.producer import NotDelivered
-from agents.registry import RegistryUnavailable
+from agents.registry import ContractRefused, RegistryUnavailable
 from agents.replayed_range import RangeWrong
 from agents.series_files import SeriesWrong
 from agents.settings_sources import SettingsWrong
@@ -46,6 +46,7 @@ MISHAPS = (
     TopicsUnfit,
     NotDelivered,
     RegistryUnavailable,
+    ContractRefused,
     BrokerNotStarted,
     ProgramEnded,
     StateUnreadable,

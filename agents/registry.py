@@ -21,6 +21,8 @@ from schemas.contracts import FAMILIES, Schema, local_registry, schema
 
 NO_SUCH_SCHEMA = 40403
 """What a registry says of an id that it does not know. A bare 404 may come from whatever stands in front of one that is away."""
+INCOMPATIBLE = 409
+"""... and with which status it refuses a contract that could not read what is there."""
 UNKNOWN_FOR_S = 10.0
 """So long an id is unknown without being asked for again: it may have been registered since."""
 UNKNOWN_AT_ONCE = 10
@@ -39,6 +41,10 @@ class RegistryUnavailable(RuntimeError):
     """The registry does not answer, or refuses to."""
 
 
+class ContractRefused(RuntimeError):
+    """The registry will not take a contract of ours: it could not read what its subject holds."""
+
+
 class Registry(Protocol):
     """Knows schemas by their ids on the wire. Any thread may ask."""
 
@@ -46,7 +52,7 @@ class Registry(Protocol):
         """Family and schema of an id. Raises: UnknownSchema, RegistryUnavailable."""
 
     def schema_id(self, family: str) -> int:
-        """Id under which a producer writes the newest contract of a family. Raises: RegistryUnavailable."""
+        """Id under which a producer writes the newest contract of a family or published table. Raises: RegistryUnavailable, ContractRefused."""
 
 
 class Writers(Mapping[int, Schema]):
@@ -152,7 +158,7 @@ class ConfluentRegistry:
     def schema_id(self, family: str) -> int:
         """Register the newest contract of a family, which is no change if it is there, and return its id.
 
-        Raises: RegistryUnavailable, also if the subject's compatibility forbids it; KeyError if the family has no topic
+        Raises: ContractRefused if the subject's compatibility forbids it; RegistryUnavailable; KeyError if the family has no topic
         """
         subject = next((subject for subject, known in self._subjects.items() if known == family), None)
         if subject is None:
@@ -161,6 +167,9 @@ class ConfluentRegistry:
         try:
             return self._client.register_schema(subject, contract)
         except _FAILURES as error:
+            if isinstance(error, SchemaRegistryError) and error.http_status_code == INCOMPATIBLE:
+                message = f"Schema Registry {self._url} does not take our contract for {subject}: {error.error_message}"
+                raise ContractRefused(message) from error
             raise self._unavailable("register", subject, error) from error
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ THERE, NEW, REGISTERED, INCOMPATIBLE = "there", "not there yet", "registered", "
 
 @dataclass(frozen=True)
 class Subject:
-    """A contract and what the registry says of it."""
+    """A contract of a family or a published table, and what the registry says of it."""
 
     family: str
     name: str
@@ -45,9 +45,10 @@ class Subject:
         return {"subject": self.name, **{name: value for name, value in vars(self).items() if name != "name"}}
 
 
-def subjects(clickstream_topic: str) -> dict[str, str]:
-    """Family -> subject."""
+def subjects(clickstream_topic: str, prefix: str = "", published: Iterable[str] = ()) -> dict[str, str]:
+    """Family, or published table, -> subject."""
     of = {"clickstream": clickstream_topic, "order": topics.ORDERS, "delivery": topics.DELIVERIES, "ticket": topics.TICKETS}
+    of |= {table: topics.published(prefix, table) for table in published}
     return {family: f"{topic}-value" for family, topic in of.items()}
 
 

@@ -52,6 +52,14 @@ def _known_listen(listen: str) -> str:
     return listen
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [name for name in names if names.count(name) > 1]:
+        message = f"{twice[0]} stands there twice"
+        raise ValueError(message)
+    return names
+
+
+Published = Literal["signals", "outcomes", "alerts", "at_risk"]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -189,6 +197,13 @@ class StoreSettings(Section):
     """Whether every applied event becomes a row of `events`; always in `up` and `replay`."""
 
 
+class PublishSettings(Section):
+    """What others can subscribe to: rows as Avro records, on the topic `PREFIX.TABLE`."""
+
+    tables: Annotated[tuple[Published, ...], AfterValidator(_each_once)] = ("alerts", "at_risk")
+    """Tables whose rows are published: signals, outcomes, alerts, at_risk."""
+
+
 class DeadLetterSettings(Section):
     """When a topic has turned to rubbish: above either limit the worker stops. Unknown event types and late events do not count."""
 
@@ -245,6 +260,7 @@ class Settings(BaseSettings):
     fulfilment: FulfilmentSettings = FulfilmentSettings()
     support: SupportSettings = SupportSettings()
     store: StoreSettings = StoreSettings()
+    publish: PublishSettings = PublishSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -35,6 +35,11 @@ def passed(prefix: str, to: str) -> str:
     return f"{prefix}.{to}"
 
 
+def published(prefix: str, table: str) -> str:
+    """Name the topic of a table's rows as Avro records, for others to subscribe to."""
+    return f"{prefix}.{table}"
+
+
 def dead_letters(prefix: str) -> str:
     """Name the topic of records that could not be used, for others to subscribe to."""
     return f"{prefix}.dead_letters"
@@ -89,6 +94,19 @@ class Topic:
         """Describe the topic of dead letters. They are in ClickHouse as well: here they are for a month."""
         kept = {"retention.ms": str(30 * 24 * 3_600_000), "max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
         return cls(dead_letters(prefix), partitions, {"cleanup.policy": "delete", **kept})
+
+    @classmethod
+    def of_published(cls, name: str, partitions: int, *, is_compacted: bool) -> Self:
+        """Describe a topic that others subscribe to: a week of records, or the newest of every key for a quarter of a year."""
+        kept = {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3_600_000)}
+        if is_compacted:
+            kept = {
+                "cleanup.policy": "compact,delete",
+                "retention.ms": str(90 * 24 * 3_600_000),
+                "segment.ms": "3600000",  # the active segment is never compacted
+                "min.cleanable.dirty.ratio": "0.1",
+            }
+        return cls(name, partitions, kept)
 
     @classmethod
     def of_state(cls, prefix: str, stage: str, partitions: int) -> tuple[Self, Self]:

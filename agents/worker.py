@@ -22,6 +22,7 @@ from agents.app import Connection, Worker, build_app
 from agents.commerce_stages import commerce_stages
 from agents.defective_batch import Again
 from agents.defects import EXIT_DATA, end_process
+from agents.publishing import schema_ids
 from agents.refused_rows import RefusedRows
 from agents.registry import RegistryUnavailable, decoder, open_registry
 from agents.rubbish_limit import Limited
@@ -88,6 +89,8 @@ def assemble(
         buffer_bytes=store.buffer_bytes,
     )
     refused.writer = writer
+    ids = schema_ids(kafka.schema_registry_url, kafka.prefix, settings.publish.tables)
+    ids.asked(settings.publish.tables)
     worker = build_app(
         Connection(
             kafka.bootstrap,
@@ -97,6 +100,8 @@ def assemble(
             kafka.replication,
             kafka.librdkafka,
             state_dir,
+            settings.publish.tables,
+            ids.of,
         ),
         ShellSettings(
             max_batch_events=settings.worker.max_batch_events,

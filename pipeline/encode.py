@@ -1,11 +1,11 @@
-"""Events -> Kafka record values: Confluent frames of Avro datums, byte for byte what fastavro writes.
+"""Events, and rows that are published, -> Kafka record values: Confluent frames of Avro datums, byte for byte what fastavro writes.
 
-Frames:  event_schema(family), other than that only POSITION -> one value a row
+Frames:  event_schema(family), other than that only POSITION; or the columns of a published contract -> one value a row
 Cases:   a nullable column that the frame does not have is null
 Raises:  ValueError if a required column is not there or null, or a column is none of the contract
 
 Polars writes all rows at once, but every column as a nullable one. So the index of the union is cut out of those that are not; where it stands
-follows from how long every value before it is.
+follows from how long every value before it is. The same of the strings of a list.
 """
 
 import io
@@ -18,16 +18,17 @@ from numpy.typing import NDArray
 from schemas import contracts
 
 from pipeline.events import POSITION
-from pipeline.layouts import Layout, layout
+from pipeline.layouts import STRINGS, Layout, layout
 
 Sizes = NDArray[np.int64]
 
-_DTYPES: dict[str, type[pl.DataType]] = {
+_DTYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "string": pl.String,
     "int": pl.Int32,
     "long": pl.Int64,
     "double": pl.Float64,
     "boolean": pl.Boolean,
+    STRINGS: pl.List(pl.String),
 }
 _HEADER = "frame"
 """A column of three letters before all others: as long as the header of a frame, which is written over it."""
@@ -35,7 +36,7 @@ _HEADER = "frame"
 
 def encode(events: pl.DataFrame, family: str, schema_id: int, version: int | None = None) -> list[bytes]:
     """One record value a row, in the contract's newest version if none is said."""
-    places = layout(contracts.schema(family, version))
+    places = layout(contracts.schema(family, version), is_ours=True)
     wire = _wire(events, places, family)
     if wire.is_empty():
         return []
@@ -47,9 +48,11 @@ def encode(events: pl.DataFrame, family: str, schema_id: int, version: int | Non
     for at, octet in enumerate(header):
         octets[starts + at] = octet
     kept = np.ones(len(octets), np.bool_)
-    for place in surplus:
-        kept[starts + place] = False
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes - len(surplus))])
+    cut: Sizes = np.zeros(len(sizes), np.int64)
+    for rows, place in surplus:
+        kept[starts[rows] + place] = False
+        cut += np.bincount(rows, minlength=len(sizes))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes - cut)])
     values = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(sizes), [None, pa.py_buffer(offsets), pa.py_buffer(octets[kept])]
     )
@@ -92,22 +95,40 @@ def _written(wire: pl.DataFrame) -> NDArray[np.uint8]:
     )
 
 
-def _sizes(wire: pl.DataFrame, places: Layout) -> tuple[Sizes, list[Sizes]]:
-    """How many bytes every row has, and where in it the indices stand that are too many."""
+def _sizes(wire: pl.DataFrame, places: Layout) -> tuple[Sizes, list[tuple[Sizes, Sizes]]]:
+    """How many bytes every row has, and the indices that are too many: in which rows, and where in them."""
     sizes: Sizes = np.full(wire.height, 5, np.int64)
+    every = np.arange(wire.height)
     surplus = []
     for place in places:
         if not place.is_nullable:
-            surplus.append(sizes.copy())
+            surplus.append((every, sizes.copy()))
         sizes += 1
         column = wire[place.name]
         if column.null_count() == len(column):
             continue
-        size = _value_sizes(column)
+        if place.kind == STRINGS:
+            size, rows, within = _list_sizes(column)
+            surplus.append((rows, sizes[rows] + within))
+        else:
+            size = _value_sizes(column)
         if column.null_count():
             size[column.is_null().to_numpy()] = 0
         sizes += size
     return sizes, surplus
+
+
+def _list_sizes(column: pl.Series) -> tuple[Sizes, Sizes, Sizes]:
+    """How many bytes every list has; and of each string in it the row, and where its index stands: after the number of strings, and those before it."""
+    n = column.list.len().fill_null(0).to_numpy().astype(np.int64)
+    counts = np.where(n > 0, _varint_sizes((n << 1).view(np.uint64)), 0)
+    rows = np.repeat(np.arange(len(n)), n)
+    strings = column.filter(pl.Series(n > 0)).explode()
+    each = 1 + (_value_sizes(strings) if len(strings) else np.zeros(0, np.int64))
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(each)])
+    firsts = np.cumsum(n) - n
+    sizes = counts + before[firsts + n] - before[firsts] + 1  # a 0 ends it
+    return sizes, rows, counts[rows] + before[:-1] - before[firsts][rows]
 
 
 def _value_sizes(column: pl.Series) -> Sizes:

@@ -17,6 +17,7 @@ import polars as pl
 from pipeline import frames
 from pipeline.passed import LINK, PEOPLE, Passed, travelling
 from pipeline.person_log import FACT_IDS, FACTS, LAPSE
+from pipeline.risk_tables import AT_RISK
 from pipeline.table import Column, Table
 
 BESIDE: Mapping[str, tuple[str, ...]] = {"cases": ("cart_id", "placed_at"), "outcomes": ("cart_id", "silent_at", "recovers_until")}
@@ -34,7 +35,7 @@ SENT = Table(
     ),
     "a record that the fold by person has sent on",
 )
-UNSTORED = {table.name: table for table in (LAPSES, SENT)}
+UNSTORED = {table.name: table for table in (LAPSES, SENT, AT_RISK)}
 """Tables on the topic of rows that nobody stores."""
 SAID = {**frames.TABLES, **UNSTORED}
 """All that stands on that topic."""

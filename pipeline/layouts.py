@@ -15,6 +15,9 @@ from pipeline.frames import TIME
 KINDS = {"string", "int", "long", "double", "boolean"}
 """What a field may be on the wire."""
 
+STRINGS = "strings"
+"""What a field of our own may be as well: an array of strings."""
+
 MILLIS = "timestamp-millis"
 
 _READ_AS: dict[pl.DataType, set[str]] = {
@@ -38,7 +41,7 @@ class Place:
 
     name: str
     kind: str
-    """One of KINDS."""
+    """One of KINDS, or STRINGS."""
     is_nullable: bool
     """Its value follows the index of a union: 0 for null, 1 for a value."""
     is_time: bool
@@ -49,14 +52,14 @@ Layout = tuple[Place, ...]
 """The fields of a datum, in the order in which they lie."""
 
 
-def layout(schema: Any) -> Layout:
-    """Lay out the datums of a writer's parsed schema.
+def layout(schema: Any, *, is_ours: bool = False) -> Layout:
+    """Lay out the datums of a writer's parsed schema; in one of ours there may be arrays of strings.
 
     Raises: NotFlat
     """
     if not isinstance(schema, dict) or schema.get("type") != "record" or not schema.get("fields"):
         raise NotFlat("the schema is not a record with fields")
-    places = tuple(_place(field) for field in schema["fields"])
+    places = tuple(_place(field, is_ours=is_ours) for field in schema["fields"])
     if len({place.name for place in places}) < len(places):
         raise NotFlat("two fields have one name")
     return places
@@ -81,7 +84,7 @@ def fitting(schema: Any, family: str) -> Layout:
     return places
 
 
-def _place(field: Any) -> Place:
+def _place(field: Any, *, is_ours: bool) -> Place:
     if not isinstance(field, dict) or not isinstance(field.get("name"), str):
         raise NotFlat("a field has no name")
     kind, name = field.get("type"), field["name"]
@@ -92,6 +95,8 @@ def _place(field: Any) -> Place:
             raise NotFlat(message)
         kind = kind[1]
     logical = None
+    if is_ours and kind == {"type": "array", "items": "string"}:
+        return Place(name, STRINGS, is_nullable, is_time=False)
     if isinstance(kind, dict):
         logical, kind = kind.get("logicalType"), kind.get("type")
     if not isinstance(kind, str) or kind not in KINDS:

@@ -1,1 +1,1 @@
-"""The words: Avro contracts of the four event families, with examples."""
+"""The words: Avro contracts of the four event families and of what is published, with examples."""

@@ -1,4 +1,4 @@
-"""What an event is: the Avro contracts of the four families, their examples, and the schema ids that ship with Ebbtide.
+"""What an event is: the Avro contracts of the four families and of what Ebbtide publishes, their examples, and the schema ids that ship with it.
 
 Everything is data of this package; nothing here knows of frames.
 """
@@ -10,6 +10,9 @@ from typing import Any, cast
 
 FAMILIES = ("clickstream", "order", "delivery", "ticket")
 """Every event belongs to one of these; each has a Kafka topic of its own."""
+
+PUBLISHED = ("signals", "outcomes", "alerts", "at_risk")
+"""Tables that others can subscribe to, each on a topic of its own; their contracts are what the tables are (pipeline.published)."""
 
 Schema = dict[str, Any]
 """A parsed .avsc. It is shared: nobody changes it."""
@@ -23,11 +26,11 @@ def versions(family: str) -> tuple[int, ...]:
 
 @cache
 def schema(family: str, version: int | None = None) -> Schema:
-    """A family's contract, with its documentation; the newest version if none is said.
+    """The contract of a family or of a published table, with its documentation; the newest version if none is said.
 
     Raises: KeyError if there is no such family or version
     """
-    if family not in FAMILIES:
+    if family not in (*FAMILIES, *PUBLISHED):
         raise KeyError(family)
     known = versions(family)
     version = known[-1] if version is None else version
@@ -63,6 +66,6 @@ def examples(family: str, *, valid: bool) -> dict[str, dict[str, Any]]:
 
 @cache
 def local_registry() -> dict[int, tuple[str, int]]:
-    """Schema id on the wire -> family and version, where no Schema Registry gives the ids. An id is for ever."""
+    """Schema id on the wire -> family or published table, and version, where no Schema Registry gives the ids. An id is for ever."""
     known = json.loads((files(__package__) / "registry.json").read_text("utf-8"))
     return {int(schema_id): (entry["family"], entry["version"]) for schema_id, entry in known.items()}

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from schemas.contracts import FAMILIES, Schema, event_types, local_registry, schema, versions
+from schemas.contracts import FAMILIES, PUBLISHED, Schema, event_types, local_registry, schema, versions
 
 TOOLS = ("GA4", "Segment", "Snowplow", "Shopify", "AfterShip", "Zendesk", "OpenTelemetry")
 """Whose names the catalogue tells beside ours."""
@@ -18,12 +18,12 @@ _HEAD = """\
 <!-- Generated from the .avsc files by `make docs`. -->
 # Event catalogue
 
-Four families of events, one Kafka topic each.
+Four families of events, one Kafka topic each; and what Ebbtide publishes, for others to subscribe to (at the end).
 A value is an Avro datum in the Confluent wire format: byte 0, four bytes of schema id (big-endian), the datum.
 The same records are read from files as NDJSON, CSV, Parquet or Avro, with times as ISO 8601 or epoch milliseconds.
 All times are UTC.
 
-What holds for every contract:
+What holds for every contract of a family:
 - records are flat: `string`, `int`, `long`, `double`, `boolean`, `timestamp-millis`, each plain or `["null", T]` with default null (marked `?`);
 - a new version may only add nullable fields or widen a number, so old events stay readable for ever;
 - `event_type` is a string with a closed list: an event of another type is kept apart as `unknown_type`, and can be replayed when the list has grown;
@@ -34,15 +34,30 @@ Examples, good and bad, are in `<family>/examples`; a bad one says the reason fo
 """
 
 
+_PUBLISHED = """
+## What is published
+
+Rows of tables, each on the topic `PREFIX.TABLE`, where the settings say so (`[publish]`).
+A record is the row as it stands in ClickHouse: a text that is not known is empty, a number or a time that is not known is null.
+The key is the row's id as a JSON object, and all records of a key lie in one partition.
+A row that changes is sent again: of two records with one key the one with the higher `version` counts.
+After a crash what was said last is said again, so a reader takes a record as an upsert, and ignores a lower version.
+`is_deleted` is 1 in a row that was retracted.
+The topics of `alerts` and `at_risk` are compacted, so that who begins at their start knows all that is open; behind a record that is deleted, or no longer at risk, stands a tombstone.
+A later version of a contract only adds fields with a default, or widens a number.
+"""
+
+
 def catalogue() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, *_registry(), *(line for family in FAMILIES for line in _family(family))])
+    families = (line for family in FAMILIES for line in _family(family))
+    return "\n".join([_HEAD, *_registry(), *families, _PUBLISHED, *(line for table in PUBLISHED for line in _published(table))])
 
 
 def _registry() -> Iterable[str]:
     yield "## Schema ids\n\nWhere no Schema Registry is configured, a schema id means:\n"
     yield from _table(
-        ("id", "family", "version"),
+        ("id", "family or published table", "version"),
         ((str(schema_id), family, str(version)) for schema_id, (family, version) in sorted(local_registry().items())),
     )
 
@@ -73,13 +88,25 @@ def _family(family: str) -> Iterable[str]:
     )
 
 
+def _published(table: str) -> Iterable[str]:
+    contract = schema(table)
+    yield f"\n### {table}\n\n{contract['doc']}\n"
+    fields = contract["fields"]
+    yield from _table(
+        ("field", "type", "unit", "meaning"),
+        ((f"`{field['name']}`", _type(field["type"]), field.get("unit", ""), field["doc"]) for field in fields),
+    )
+
+
 def _types(contract: Schema) -> list[dict[str, Any]]:
     return next(field["event_types"] for field in contract["fields"] if "event_types" in field)
 
 
 def _type(avro: Any) -> str:
     plain = avro[1] if isinstance(avro, list) else avro
-    name = plain["logicalType"] if isinstance(plain, dict) else plain
+    name = plain
+    if isinstance(plain, dict):
+        name = plain.get("logicalType") or f"array of {plain['items']}"
     return f"{name}?" if isinstance(avro, list) else name
 
 

@@ -7,11 +7,12 @@ from confluent_kafka import Message
 from agents.batch_decoding import batch_decoder
 from agents.checkpoints import Checkpoint
 from agents.dead_letter_topic import LetterBox
-from agents.folding import Folding, Outputs
+from agents.folding import Folding
 from agents.hearing import Hearing
 from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import Record
 from agents.manifests import Manifest
+from agents.outputs import Outputs
 from agents.quiet_time import QuietTime
 from agents.runs import Run
 from agents.stages import Stage

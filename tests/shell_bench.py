@@ -6,9 +6,10 @@ from confluent_kafka import Message
 from faust.types import TP
 
 from agents.dead_letter_topic import LetterBox
-from agents.folding import Folding, Outputs
+from agents.folding import Folding
 from agents.kafka_checkpoints import KafkaCheckpoints
 from agents.log_reader import Record
+from agents.outputs import Outputs
 from agents.quiet_time import QuietTime
 from agents.runs import Run
 from agents.shell import Shell
