@@ -81,6 +81,10 @@ def up(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the simulated shop; else another one every time.")] = None,
+    scenario: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="What goes wrong in the shop two hours after it opens: as `ebbtide feed --scenario`."),
+    ] = "calm",
     picture: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw the last view into a file.")] = None,
     http_port: Annotated[
         int | None,
@@ -95,13 +99,17 @@ def up(
 
     Nothing need be installed or running. The broker keeps its data in memory: a kill loses what only it held.
     """
-    from agents import logs
+    from agents import feed_command, logs
     from agents.up import Wishes
     from agents.up import show as show_summary
     from agents.up import up as run_everything
 
-    told = load(settings)
-    wishes = Wishes(speed, None if for_ is None else seconds(for_), data_dir, seed, picture, shows=not as_json, http_port=http_port)
+    try:
+        feed_command.scenario_of(scenario)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--scenario") from error
+    told, for_s = load(settings), None if for_ is None else seconds(for_)
+    wishes = Wishes(speed, for_s, data_dir, seed, picture, shows=not as_json, http_port=http_port, scenario=scenario)
     logs.begin(quiet=True)
     summary = run_everything(told, wishes)
     if as_json:

@@ -73,6 +73,9 @@ def drawn(live: Live | None, pulse: Pulse, journeys: JourneyMap, size: tuple[int
     parts += [_funnel(live.funnel, journey) for journey in known]
     columns, lines = size or (WIDE, 1_000)
     left_over = lines - HEADLINE - sum(len(journey.steps) + FRAME for journey in known)
+    if live.alerts.height and left_over >= live.alerts.height + FRAME + FEWEST_LEFT + FRAME:
+        parts.append(_alerts(live.alerts))
+        left_over -= live.alerts.height + FRAME
     n_lapses, n_signals, n_left = _rows(left_over, live, is_wide=columns >= WIDE)
     stack = STACK if columns >= ROOMY else SHORT_STACK
     sides = [side for side in (_lapses(live.lapses.head(n_lapses), stack), _signals(live.signals.head(n_signals))) if side]
@@ -141,6 +144,35 @@ def _funnel(funnel: pl.DataFrame, journey: Journey) -> Panel:
         of_commit = _share(n, commit) if place >= journey.commit_index else ""
         table.add_row(step.name, step.owner, f"{n:,}", Text(_bar(n, most, BAR), style=style), _share(n, first), of_commit)
     return Panel(table, title=f"journey [bold]{journey.name}[/bold]: sessions that reached each step", box=box.ROUNDED)
+
+
+def _alerts(alerts: pl.DataFrame) -> Panel:
+    table = Table(box=None, expand=True, pad_edge=False)
+    for name, justify in (
+        ("since", "left"),
+        ("", "left"),
+        ("site", "left"),
+        ("what rose", "left"),
+        ("share", "right"),
+        ("usual", "right"),
+        ("owner", "left"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants the literals
+    table.add_column("had met", ratio=1, no_wrap=True)  # what there is room for
+    for row in alerts.iter_rows(named=True):
+        is_open = row["status"] == "open"
+        style = ("bold red" if row["severity"] == "critical" else "yellow") if is_open else "dim"
+        table.add_row(
+            f"{row['opened_at'].astimezone(UTC):%d. %H:%M}",
+            Text(row["severity"] if is_open else row["status"], style=style),
+            row["site"],
+            Text(f"{row['rule']}: {row['segment'] or row['journey']}", style=style),
+            f"{row['rate']:.1%}",
+            f"{row['baseline_rate']:.1%}",
+            Text(row["owner"], style="bold"),
+            Text(row["cause"].replace("_", " "), style="magenta"),
+        )
+    return Panel(table, title="alerts: what rises above the usual", box=box.ROUNDED)
 
 
 def _lapses(lapses: pl.DataFrame, width: int) -> Panel | None:

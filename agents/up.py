@@ -63,6 +63,8 @@ class Wishes:
     """Whether there is a view."""
     http_port: int | None = None
     """Port of loopback at which BI tools may read the tables; None: nowhere."""
+    scenario: str = "calm"
+    """What goes wrong in the shop (pipeline.simulator.scenarios)."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,9 @@ def _feed(kafka: KafkaSettings, goes_on_at: datetime | None, wishes: Wishes) -> 
     if goes_on_at is not None:  # the same seed would make the same visitors again, and take them for those that were there
         seed = (seed + round(goes_on_at.timestamp())) % (1 << 32)
     begins_at = goes_on_at or datetime.now(UTC) - BEGINS_AGO
-    options = ("--seed", str(seed), "--speed", str(wishes.speed), "--from", begins_at.replace(tzinfo=None).isoformat())
-    return ChildProcess([sys.executable, "-m", "agents", "feed", *options], env=shop_environment(kafka, os.environ))
+    options = {"seed": seed, "speed": wishes.speed, "from": begins_at.replace(tzinfo=None).isoformat(), "scenario": wishes.scenario}
+    said = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return ChildProcess([sys.executable, "-m", "agents", "feed", *said], env=shop_environment(kafka, os.environ))
 
 
 def shop_environment(kafka: KafkaSettings, environment: Mapping[str, str]) -> dict[str, str]:

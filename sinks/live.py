@@ -1,6 +1,6 @@
 """What a person wants to see of the last hours, read from the views like any dashboard reads them.
 
-Frames:  rollups_now, sessions_now, outcomes_now, signals_now -> Live
+Frames:  rollups_now, sessions_now, outcomes_now, signals_now, alerts_now -> Live
 """
 
 from collections.abc import Callable
@@ -14,6 +14,8 @@ Query = Callable[[str], pl.DataFrame]
 
 LAST_LEFT = 8
 """Sessions shown of those that left last."""
+ALERTS = 3
+"""Alerts shown, at most."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Live:
     """`signal`, `n`, `in_abandoned` (share of these sessions that were abandoned; null: it is of no session), most first."""
     left: pl.DataFrame
     """Those who left and have not been heard of: `left_at`, `site`, `visitor_id`, `step`, `owner`, `value_minor`, `currency`, `met` (signals, '' for none), latest first."""
+    alerts: pl.DataFrame
+    """`status`, `severity`, `opened_at`, `site`, `rule`, `journey`, `segment`, `rate`, `baseline_rate`, `owner`, `cause`: open ones first, then the newest."""
 
 
 def look(query: Query, database: str) -> Live:
@@ -40,6 +44,7 @@ def look(query: Query, database: str) -> Live:
         _lapses(query, database),
         _signals(query, database),
         _left(query, database),
+        _alerts(query, database),
     )
 
 
@@ -103,5 +108,15 @@ def _left(query: Query, database: str) -> pl.DataFrame:
             GROUP BY site, visitor_id, session_id
         ) AS m ON l.site = m.site AND l.visitor_id = m.visitor_id AND l.session_id = m.session_id
         ORDER BY left_at DESC, visitor_id
+        """  # noqa: S608 - the name is from settings
+    )
+
+
+def _alerts(query: Query, database: str) -> pl.DataFrame:
+    return query(
+        f"""
+        SELECT status, severity, opened_at, site, rule, journey, segment, rate, baseline_rate, owner, cause
+        FROM {database}.alerts_now
+        ORDER BY status = 'open' DESC, severity = 'critical' DESC, opened_at DESC, alert_id LIMIT {ALERTS}
         """  # noqa: S608 - the name is from settings
     )

@@ -31,6 +31,11 @@ TABLES = {
         {"signal": "rage_click", "signal_id": "2", "visitor_id": "ann", "session_id": "s3", "weight": 20.0},
         {"signal": "eta_slip", "signal_id": "3", "order_id": "o1", "weight": 20.0},
     ],
+    "alerts": [
+        {"alert_id": "1", "status": "resolved", "opened_at": clock("12:00"), "updated_at": clock("12:00")},
+        {"alert_id": "2", "status": "open", "severity": "warning", "opened_at": clock("11:00"), "updated_at": clock("12:00")},
+        {"alert_id": "3", "status": "open", "severity": "critical", "opened_at": clock("10:00"), "updated_at": clock("12:00")},
+    ],
 }
 
 
@@ -43,4 +48,5 @@ def test_what_became_of_lapses_is_counted_by_step_and_owner_and_only_a_visit_is_
 
     assert live.lapses.rows() == [("order", "shipped", "warehouse", 1, 1, 0, 0), ("shop", "cart", "shop", 0, 0, 1, 1)]
     assert live.signals.rows() == [("rage_click", 2, 0.5), ("eta_slip", 1, None)]
+    assert live.alerts["opened_at"].to_list() == [clock("10:00"), clock("11:00"), clock("12:00")]  # critical, open, over
     assert live.left.select("left_at", "step", "met").rows() == [(clock("10:00"), "cart", "rage_click")]

@@ -29,6 +29,11 @@ LIVE = Live(
             "owner": "shop", "value_minor": [1_999, None] * 4, "currency": "EUR", "met": ["rage_click", ""] * 4,
         }
     ),
+    pl.DataFrame(
+        [("open", "critical", AT, "atlantic", "abandonment", "shop", "step = payment and device = mobile", 0.62, 0.31, "payments", "payment_failed"),
+         ("resolved", "warning", AT, "atlantic", "lapse", "order", "", 0.2, 0.1, "carrier", "")],
+        schema=["status", "severity", "opened_at", "site", "rule", "journey", "segment", "rate", "baseline_rate", "owner", "cause"], orient="row",
+    ),
 )  # fmt: skip
 
 
@@ -88,6 +93,15 @@ def test_a_store_without_lapses_shows_the_rest():
 
     assert "did not come" not in text
     assert "atlantic" in text
+
+
+def test_an_alert_says_what_rose_from_what_to_what_and_whose_it_is():
+    lines = [line for line in shown(LIVE, 130).splitlines() if "abandonment" in line or "lapse: order" in line]
+
+    said = " ".join(lines[0].strip("│ ").split())
+    assert said == "02. 10:00 critical atlantic abandonment: step = payment and device = mobile 62.0% 31.0% payments payment failed"
+    assert "resolved" in lines[1]
+    assert "what rises" not in shown(replace(LIVE, alerts=LIVE.alerts.clear()))
 
 
 def test_before_the_first_visitor_it_says_so():
