@@ -18,6 +18,7 @@ from agents import terminal
 from agents.cli_dead_letters import letters
 from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
+from agents.cli_questions import questions
 from agents.cli_schemas import schemas
 from agents.cli_score import score
 from agents.cli_signals import signals
@@ -61,6 +62,7 @@ main = typer.Typer(
 )
 main.command()(why)
 main.command()(score)
+main.command()(questions)
 main.add_typer(letters)
 main.add_typer(schemas)
 main.add_typer(signals)

@@ -12,6 +12,8 @@ from importlib.resources import files
 from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
 
+from sinks.view_comments import comment_views
+
 REMEMBERED = """
 CREATE TABLE IF NOT EXISTS migrations
 (
@@ -81,7 +83,7 @@ def pending(client: Client, database: str) -> tuple[Migration, ...]:
 
 
 def apply(client: Client, database: str, *, dry_run: bool = False) -> tuple[Migration, ...]:
-    """Make the database and its tables what this version needs; return what was applied, or would be.
+    """Make the database and its tables what this version needs; return what was applied, or would be. Columns of views get their comments.
 
     Take a client that `connect` made; its database is this one afterwards.
 
@@ -104,6 +106,7 @@ def apply(client: Client, database: str, *, dry_run: bool = False) -> tuple[Migr
             parameters={"number": migration.number, "name": migration.name, "digest": migration.digest},
             settings={"async_insert": 0},
         )
+    comment_views(client, database)
     return todo
 
 

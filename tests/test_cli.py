@@ -336,6 +336,20 @@ def test_sql_says_what_json_does_not_know_as_null(replayed):
     assert found == [{"a": None, "b": [None, 2.0], "c": 1.5, "d": "2026-03-01T00:00:00Z"}]
 
 
+def test_a_question_is_answered_with_what_its_columns_mean(replayed):
+    _, shown, minded = replayed[1]("questions", "2")
+
+    assert "n_silent / n_lapses [0 .. 1]" in shown
+    assert "It counts waits, not people" in minded
+    assert the_json(replayed[1]("questions", "2", "--json"))[0]["silent_rate"] == 1.0
+
+
+def test_questions_are_listed_and_printed_for_other_tools(called):
+    assert [each["number"] for each in the_json(called("questions", "--json"))] == list(range(1, 11))
+    assert "FROM outcomes_now" in called("questions", "2", "--sql")[1]
+    assert [called("questions", *wrong)[0] for wrong in (("11",), ("--sql",))] == [2, 2]
+
+
 def test_migrations_are_shown_and_applied(ebbtide):
     store = ("--clickhouse", "chdb://store", "--json")
     before = the_json(ebbtide("migrate", "--dry-run", *store))

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from agents.store_claim import Kind, claim
 from pipeline.frames import TABLES
 from sinks import columns
 from sinks.clickhouse import connect
 from sinks.migrate import Migration, MigrationRefused, apply, migrations, pending
+from sinks.view_comments import comments
 from tests.stores import rows_of
 
 AT = "2026-03-01 12:00:00"
@@ -39,8 +41,33 @@ def test_the_live_tables_have_the_columns_of_the_frames(client):
             (column.name, columns.engine_type(table, column), columns.comment(column)) for column in columns.stored_columns(table)
         ]
         assert live[table.name] == wanted, table.name
-        view = [(name, kind) for name, kind, _ in live[f"{table.name}_now"]]
-        assert view == [(name, kind) for name, kind, _ in wanted], f"{table.name}_now"
+        assert live[f"{table.name}_now"] == wanted, f"{table.name}_now"
+
+
+def test_no_column_of_a_table_or_view_is_without_a_comment(client, store):
+    claim(client, store.database, Kind.REPLAY)  # makes the table of writers, as every worker and replay does
+    asked = "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND comment = '' ORDER BY table, name"
+
+    assert client.query(asked).result_rows == []
+
+
+def test_a_view_that_is_made_anew_gets_its_comments_back(client, store):
+    client.command("CREATE OR REPLACE VIEW customers_now AS SELECT *, 1 AS one FROM customers FINAL WHERE is_deleted = 0")
+    apply(client, store.database)
+
+    said = dict(
+        client.query(
+            "SELECT name, comment FROM system.columns WHERE table = 'customers_now' AND database = currentDatabase()"
+        ).result_rows
+    )
+    assert said == {**comments()["customers_now"], "one": ""}
+
+
+def test_every_comment_is_of_a_column_that_there_is(client):
+    asked = "SELECT table, name FROM system.columns WHERE database = currentDatabase()"
+    live = set(client.query(asked).result_rows)
+
+    assert {(view, column) for view, said in comments().items() for column in said} <= live
 
 
 def test_every_table_replaces_rows_by_its_key_and_only_rollups_are_partitioned(client):

@@ -1,17 +1,31 @@
 -- What costs most money: the causes of what was lost in silence, and who owns the step?
-SELECT cause, owner, currency, count() AS n_silent, sum(value_minor) AS lost_minor
+--
+-- cause: signal, or earlier lapse, that explains it best
+-- owner: team that owns the step at which it was lost
+-- currency: currency of lost_minor; sums of two currencies cannot be compared
+-- n_lost: carts, orders and next orders that were lost
+-- n_unpriced: those of them whose value is not known
+-- lost_minor: value of the others [minor units of currency]
+--
+-- Money counts once, however often it was left: of one cart, order or visit the first lapse that something explains. The next order is other money than the last.
+-- Lapses that nothing explains are left out, and so is who came back later.
+SELECT cause, owner, currency, count() AS n_lost, countIf(value_minor IS NULL) AS n_unpriced, sum(value_minor) AS lost_minor
 FROM
 (
-    -- Whatever failed about one order or visit, its money counts once: for the first lapse that something explains.
-    -- The next order is other money than the last.
-    SELECT cause, owner, currency, value_minor
-    FROM outcomes_now
-    WHERE status = 'silent' AND cause != '' AND returned_at IS NULL
-    ORDER BY value_minor IS NULL, lapsed_at, outcome_id
+    SELECT o.cause AS cause, o.owner AS owner, o.currency AS currency, o.value_minor AS value_minor
+    FROM outcomes_now AS o
+    LEFT ANY JOIN (SELECT site, visitor_id, session_id, cart_id FROM sessions_now WHERE cart_id != '') AS s
+        ON o.site = s.site AND o.visitor_id = s.visitor_id AND o.session_id = s.session_id
+    WHERE o.status = 'silent' AND o.cause != '' AND o.returned_at IS NULL
+    ORDER BY o.value_minor IS NULL, o.lapsed_at, o.outcome_id
     LIMIT 1 BY
-        site,
-        expectation = 'next_order',
-        multiIf(order_id != '', ('order', order_id), session_id != '', (visitor_id, session_id), ('', outcome_id))
+        o.site,
+        o.expectation = 'next_order',
+        multiIf(
+            o.order_id != '', ('order', o.order_id),
+            s.cart_id != '', ('cart', s.cart_id),
+            o.session_id != '', (o.visitor_id, o.session_id),
+            ('', o.outcome_id))
 )
 GROUP BY cause, owner, currency
-ORDER BY lost_minor DESC, cause, owner
+ORDER BY currency = '', currency, lost_minor DESC, cause, owner

@@ -9,6 +9,7 @@ import pytest
 
 from agents import expectation_catalogue
 from agents.signal_catalogue import FILE, catalogue
+from sinks import dictionary
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", "lib", "node_modules"} & set(path.relative_to(ROOT).parts))
@@ -28,6 +29,11 @@ def test_the_catalogue_of_signals_is_fresh():
 
 def test_the_catalogue_of_expectations_is_fresh():
     assert (ROOT / expectation_catalogue.FILE).read_text() == f"{expectation_catalogue.catalogue()}\n"
+
+
+def test_the_dictionary_of_the_tables_is_fresh(store):
+    with store.open() as opened:
+        assert (ROOT / dictionary.FILE).read_text() == f"{dictionary.page(opened.client(), store.database)}\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
