@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 from faust.types import TP
 
 from agents import topics
+from agents.alerting import Alerting
 from agents.checkpoints import Checkpoints
 from agents.dead_letter_topic import LetterBox
 from agents.defects import end_process, or_end
@@ -41,12 +42,16 @@ from agents.takeover import Input, PositionRefused
 from agents.topics import Cluster, Topic, look_at, make_topics
 from agents.transport import build_transport
 from pipeline.about import Source
+from pipeline.frames import ALERTS
 from pipeline.published import COMPACTED
 
 log = logging.getLogger(__name__)
 
 SINK = "sinks"
 """Name of the sink's stage: it names its topics of state for ever."""
+
+ALERTING = "alerting"
+"""Name of the stage that tells of alerts; likewise."""
 
 SINK_BATCH_BYTES = 4 << 20
 """Compressed rows that the sink takes at a time: it cannot stop half-way when the writer is full."""
@@ -88,6 +93,7 @@ class Worker:
     folds: dict[str, Folding]
     """Stage -> its fold at work: progress, fates, watermarks."""
     sink: Sinking | None
+    alerting: Alerting | None
     reader: LogReader
     group: FaustGroup
 
@@ -101,6 +107,8 @@ class Worker:
         finally:  # after Faust: a stage that is let go of while it runs is a defect
             for shell in self.shells.values():
                 shell.close()
+            if self.alerting is not None:
+                await asyncio.to_thread(self.alerting.delivery.close)
             await asyncio.to_thread(self.reader.close)
 
     @property
@@ -128,12 +136,18 @@ class Worker:
         return False
 
 
-def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage[Any]], writer: Writer | None) -> Worker:
-    """Build the worker with these folds, and the sink if there is a writer; topics that are missing are made. Blocks, starts nothing.
+def build_app(
+    kafka: Connection,
+    settings: ShellSettings,
+    stages: Sequence[Stage[Any]],
+    writer: Writer | None,
+    alerting: Alerting | None = None,
+) -> Worker:
+    """Build the worker with these folds, the sink if there is a writer, and who tells of alerts; topics that are missing are made. Blocks, starts nothing.
 
     Raises: topics.TopicsUnfit - a topic is there, and not as it must be; KafkaException - no broker, or it refuses
     """
-    cluster = _made_topics(kafka, stages)
+    cluster = _made_topics(kafka, stages, tells=alerting is not None)
     app = faust.App(kafka.prefix, broker=f"kafka://{kafka.bootstrap}", **faust_settings())
     shells: dict[str, Shell] = {}
 
@@ -157,7 +171,7 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
         used = {topic, rows, *topics.state(kafka.prefix, name), *passing}
         shells[name] = Shell(
             name,
-            Input(topic, cluster.cluster_id, settings.inputs_from, {at: n for at, n in cluster.partitions.items() if at in used}),
+            Input(topic, cluster.cluster_id, its_own.inputs_from, {at: n for at, n in cluster.partitions.items() if at in used}),
             work,
             group=group,
             checkpoints=_checkpoints(kafka, name, producer, reader),
@@ -182,13 +196,18 @@ def build_app(kafka: Connection, settings: ShellSettings, stages: Sequence[Stage
         sink = Sinking(writer, lambda: shells[SINK].stir())  # noqa: PLW0108 - it is made below
         its_own = replace(settings, linger_s=0.0, max_batch_bytes=SINK_BATCH_BYTES)  # the writer makes batches by itself
         add(SINK, rows, Producer(kafka.bootstrap, kafka.librdkafka), sink, its_own=its_own)
+    if alerting is not None:
+        its_own = replace(settings, linger_s=0.0, inputs_from="earliest")  # what is not there any more is over
+        alerts = topics.published(kafka.prefix, ALERTS.name)
+        add(ALERTING, alerts, Producer(kafka.bootstrap, kafka.librdkafka), alerting, its_own=its_own)
+        alerting.delivery.stirred = shells[ALERTING].stir
     for shell in shells.values():
         _connect(app, shell)
     app.on_rebalance_complete.connect(TakeOvers(group, list(shells.values())).connected)
-    return Worker(app, shells, folds, sink, reader, group)
+    return Worker(app, shells, folds, sink, alerting, reader, group)
 
 
-def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
+def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]], *, tells: bool) -> Cluster:
     """Make what is missing: first the inputs, whose partitions say how many the topics of state must have."""
     admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=log)
     there = look_at(admin).partitions
@@ -207,13 +226,15 @@ def _made_topics(kafka: Connection, stages: Sequence[Stage[Any]]) -> Cluster:
     inputs = [described(topic, n) for topic, n in partitions.items()]
     letters = Topic.of_dead_letters(kafka.prefix, 1 if topics.dead_letters(kafka.prefix) in there else kafka.partitions)
     published = [
-        Topic.of_published(topic, 1 if topic in there else kafka.partitions, is_compacted=table in COMPACTED)
+        Topic.of_published(topic, 1 if topic in {*there, *kafka.undivided} else kafka.partitions, is_compacted=table in COMPACTED)
         for table, topic in _published(kafka).items()
     ]
     made = make_topics(admin, [*inputs, letters, *published], replication=kafka.replication)
     if kafka.state_dir is not None:
         return made
     there = made.partitions
+    if tells:
+        read[ALERTING] = topics.published(kafka.prefix, ALERTS.name)
     state = [topic for name, of in read.items() for topic in Topic.of_state(kafka.prefix, name, there[of])]
     return make_topics(admin, state, replication=kafka.replication)
 

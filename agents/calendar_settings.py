@@ -23,7 +23,8 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _known_days(names: tuple[str, ...]) -> tuple[str, ...]:
+def known_days(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is no day. Raises: ValueError that names the nearest."""
     for name in names:
         if name not in WEEKDAYS:
             message = f"{name!r} is no day; the nearest is {nearest(name, WEEKDAYS)!r}; there is {', '.join(WEEKDAYS)}"
@@ -42,7 +43,7 @@ class CalendarSettings(Section):
     """When its people begin to work."""
     closes: Annotated[time, Field(examples=["17:00"])] = time(17)
     """When they go home; later than `opens`, on the same day."""
-    weekdays: Annotated[tuple[str, ...], Field(examples=[["mon", "tue", "wed", "thu", "fri"]]), AfterValidator(_known_days)] = (
+    weekdays: Annotated[tuple[str, ...], Field(examples=[["mon", "tue", "wed", "thu", "fri"]]), AfterValidator(known_days)] = (
         WEEKDAYS[:5]
     )
     """Days on which they work: mon, tue, wed, thu, fri, sat, sun."""

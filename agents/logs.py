@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-FIELDS = ("stage", "topic", "partition", "epoch", "table")
+FIELDS = ("stage", "topic", "partition", "epoch", "table", "channel")
 """What a line may be about."""
 
 Format = Literal["text", "json"]

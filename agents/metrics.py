@@ -17,7 +17,7 @@ class Metric:
     labels: tuple[str, ...] = ()
 
 
-_STAGE, _PLACE = ("stage",), ("stage", "topic", "partition")
+_STAGE, _PLACE, _CHANNEL = ("stage",), ("stage", "topic", "partition"), ("channel",)
 
 BUILD = Metric("ebbtide_build_info", "gauge", "Always 1; version, and the prefix of our topics.", ("version", "prefix"))
 RECORDS = Metric(
@@ -55,6 +55,28 @@ SINK_AGE = Metric("ebbtide_sink_backlog_age_seconds", "gauge", "How long the old
 REFUSED = Metric("ebbtide_refused_rows_total", "counter", "Rows that ClickHouse will never take: dead letters.", ("table",))
 FENCED = Metric("ebbtide_fenced_batches_total", "counter", "Batches ignored, for who wrote them had lost the partition.")
 UNREADABLE = Metric("ebbtide_unreadable_messages_total", "counter", "Messages on our rows topic that are none of ours.")
+
+ALERTS_OPEN = Metric("ebbtide_alerts_open", "gauge", "Alerts that are open, of those this worker tells of.")
+ALERTS_WAITING = Metric(
+    "ebbtide_alerts_waiting",
+    "gauge",
+    "Alerts of which there is news that a channel has not been told; muted ones do not count.",
+    _CHANNEL,
+)
+MESSAGES = Metric(
+    "ebbtide_alert_messages_total",
+    "counter",
+    "What channels were told, heartbeats too: delivered, failed (tried again), refused (given up).",
+    (*_CHANNEL, "result"),
+)
+UNREACHED = Metric(
+    "ebbtide_alert_channel_unreached_seconds",
+    "gauge",
+    "How long a channel has taken nothing of what it was told; 0: it took the last.",
+    _CHANNEL,
+)
+REACHED_AGE = Metric("ebbtide_alert_channel_success_age_seconds", "gauge", "Time since a channel last took something.", _CHANNEL)
+GIVEN_UP = Metric("ebbtide_alerts_given_up_total", "counter", "Alerts that somebody was not told of, for there were too many.")
 
 METRICS = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))
 """All of them."""

@@ -6,6 +6,7 @@ reads again.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from typing import TypeVar
@@ -16,6 +17,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from agents import metrics
+from agents.alerting import Alerting
 from agents.app import SINK, Worker
 from agents.folding import Folding
 from agents.measures import Histogram
@@ -61,6 +63,8 @@ class WorkerMetrics(Collector):
         yield from self._histograms()
         yield from self._places()
         yield from self._sink()
+        if self._worker.alerting is not None:
+            yield from alert_families(self._worker.alerting, self._clock(), self._wall())
 
     def _every(self, read: Callable[[str, Folding], Iterable[Row]]) -> Iterator[Row]:
         for name, fold in self._worker.folds.items():
@@ -158,6 +162,23 @@ class WorkerMetrics(Collector):
             yield _values(metrics.SINK_AGE, [((), waiting.age_s)])
             yield _values(metrics.SINK_LIMIT, [((), writer.buffer_bytes)])
             yield _values(metrics.REFUSED, (((table,), waiting.refused.get(table, 0)) for table in TABLES))
+
+
+def alert_families(alerting: Alerting, now: float, wall: float) -> Iterator[Family]:
+    """How it goes with alerts and those who are told of them."""
+    desk, reached = alerting.delivery.desk, alerting.delivery.reached
+    at = datetime.fromtimestamp(wall, UTC)
+    yield _values(metrics.ALERTS_OPEN, [((), desk.n_open())])
+    yield _values(metrics.ALERTS_WAITING, (((channel.name,), desk.waiting(channel, at)) for channel in desk.channels))
+    results = ("delivered", "failed", "refused")
+    yield _values(
+        metrics.MESSAGES, (((name, result), getattr(each, result)) for name, each in reached.items() for result in results)
+    )
+    since = {name: each.failing_since for name, each in reached.items()}
+    yield _values(metrics.UNREACHED, (((name,), 0.0 if begun is None else now - begun) for name, begun in since.items()))
+    ages = {name: each.succeeded_at for name, each in reached.items()}
+    yield _values(metrics.REACHED_AGE, (((name,), now - last) for name, last in ages.items() if last is not None))
+    yield _values(metrics.GIVEN_UP, [((), desk.given_up)])
 
 
 def _listed(read: Callable[[str, Folding], Iterable[Row]], name: str, fold: Folding) -> list[Row]:

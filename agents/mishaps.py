@@ -5,6 +5,7 @@ import re
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka import KafkaException
 
+from agents.alert_settings import ChannelUnfit
 from agents.child_process import ProgramEnded
 from agents.embedded_broker import BrokerNotStarted
 from agents.log_reader import NoAnswer
@@ -47,6 +48,7 @@ MISHAPS = (
     NotDelivered,
     RegistryUnavailable,
     ContractRefused,
+    ChannelUnfit,
     BrokerNotStarted,
     ProgramEnded,
     StateUnreadable,

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents import topics
+from agents.alert_settings import AlertSettings
 from agents.calendar_settings import CalendarSettings, calendars
 from agents.case_settings import CaseStepSettings, case_map
 from agents.expectation_settings import ExpectationSettings, applied
@@ -261,6 +262,7 @@ class Settings(BaseSettings):
     support: SupportSettings = SupportSettings()
     store: StoreSettings = StoreSettings()
     publish: PublishSettings = PublishSettings()
+    alerts: AlertSettings = AlertSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -311,6 +313,8 @@ class Settings(BaseSettings):
     def _fit(self) -> Self:
         """Raises: ValueError if what is fine by itself does not fit together."""
         self.session_rules()
+        if self.alerts.channels and "alerts" not in self.publish.tables:
+            raise ValueError("alerts.channels are told what is published: publish.tables must name alerts")
         return self
 
     def session_rules(self, *, store_events: bool | None = None) -> SessionRules:

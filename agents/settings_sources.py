@@ -22,7 +22,7 @@ PREFIX = "EBBTIDE_"
 FILE_VARIABLE = "EBBTIDE_SETTINGS"
 """Names the file, where no option does."""
 NEST = "__"
-SECRET = ("clickhouse.dsn", "kafka.librdkafka", "kafka.schema_registry_url")
+SECRET = ("clickhouse.dsn", "kafka.librdkafka", "kafka.schema_registry_url", "alerts.channels.url")
 """Begins of keys whose values are not shown: a password may stand in them."""
 
 

@@ -107,6 +107,7 @@ def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) ->
         "kafka": {"bootstrap": broker.bootstrap, "librdkafka": {}, "schema_registry_url": None, "replication": 1},
         "clickhouse": {"dsn": f"chdb://{folder / STORE}", "batch_age_s": min(settings.clickhouse.batch_age_s, 1.0)},
         "store": {"events": True},
+        "alerts": {"channels": ()},  # nobody is to be called because of a simulated shop
         "fulfilment": {"enabled": True},
         "worker": {"time_speed": speed},
         "telemetry": {} if "listen" in settings.telemetry.model_fields_set else {"listen": ""},

@@ -18,6 +18,10 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka.admin import AdminClient
 
 from agents import topics
+from agents.alert_delivery import Delivery
+from agents.alert_desk import Desk
+from agents.alert_settings import channels
+from agents.alerting import Alerting, AlertRecords
 from agents.app import Connection, Worker, build_app
 from agents.commerce_stages import commerce_stages
 from agents.defective_batch import Again
@@ -33,6 +37,7 @@ from agents.takeover import InputsFrom
 from agents.telemetry import told
 from agents.topics import look_at
 from pipeline.decode import Decoded, Records
+from pipeline.frames import ALERTS
 from pipeline.passed import COMMERCE
 from pipeline.sessions import SessionsFold
 from sinks.batching import Batching
@@ -96,7 +101,7 @@ def assemble(
             kafka.bootstrap,
             kafka.prefix,
             kafka.partitions,
-            frozenset({topics.passed(kafka.prefix, COMMERCE)}),
+            frozenset({topics.passed(kafka.prefix, COMMERCE), topics.published(kafka.prefix, ALERTS.name)}),
             kafka.replication,
             kafka.librdkafka,
             state_dir,
@@ -114,6 +119,7 @@ def assemble(
         ),
         _stages(settings, again or Again()),
         writer,
+        _alerting(settings),
     )
     return Assembled(worker, writer)
 
@@ -134,6 +140,17 @@ def _stages(settings: Settings, again: Again) -> list[Stage[Any]]:
     if not settings.fulfilment.enabled:
         return [visits]
     return commerce_stages(kafka, visits, (settings.fulfilment_rules(), settings.journeys_rules()), decode_of, watch_of)
+
+
+def _alerting(settings: Settings) -> Alerting | None:
+    """Who tells of alerts, if anybody is to be told. Raises: ChannelUnfit."""
+    told = channels(settings.alerts.channels)
+    if not told:
+        return None
+    kafka = settings.kafka
+    desk = Desk(told, settings.alerts.muted(settings.calendars_of_sites()))
+    registry = open_registry(kafka.schema_registry_url, topics={ALERTS.name: topics.published(kafka.prefix, ALERTS.name)})
+    return Alerting(Delivery(desk, kafka.prefix), AlertRecords(registry))
 
 
 def _claimed(settings: Settings, name: str) -> bool:

@@ -10,7 +10,12 @@ from tests.intake_line import INTERNAL, Line
 def records(**folds):
     """(stage, topic, fate) -> records told."""
     worker = SimpleNamespace(
-        folds={name: stand.folding for name, stand in folds.items()}, shells={}, sink=None, has_begun=False, group=None
+        folds={name: stand.folding for name, stand in folds.items()},
+        shells={},
+        sink=None,
+        alerting=None,
+        has_begun=False,
+        group=None,
     )
     found = {}
     for family in WorkerMetrics(worker, None, "ebbtide").collect():

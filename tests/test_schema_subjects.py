@@ -141,7 +141,7 @@ def test_the_command_registers_and_shows_what_stands_there(called):
     told = json.loads(shown)
     assert told["ok"]
     assert [(each["subject"], each["level"]) for each in told["subjects"]] == [
-        (f"{name}-value", LEVEL) for name in (topic, "orders", "deliveries", "tickets")
+        (f"{name}-value", LEVEL) for name in (topic, "orders", "deliveries", "tickets", "ebbtide.alerts", "ebbtide.at_risk")
     ]
     _, shown, _ = called("register", topic=topic)
     assert f"{topic}-value" in shown
