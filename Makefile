@@ -7,7 +7,7 @@ export PYTHONSAFEPATH = 1
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
 BIN := .venv/bin
 
-.PHONY: help setup up test quick chaos bench lint types docs kafka registry wheel check lock
+.PHONY: help setup up test quick chaos bench bi lint types docs kafka registry wheel check lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,11 +29,11 @@ setup: .venv/ready  ## make the virtual environment and install what requirement
 up: setup  ## run everything on this machine: broker, ClickHouse, worker, simulated shop, terminal view
 	$(BIN)/ebbtide up
 
-test: setup  ## all tests but chaos and bench
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not chaos and not bench"
+test: setup  ## all tests but chaos, bench and bi
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not chaos and not bench and not bi"
 
 quick: setup  ## tests that need no broker
-	$(BIN)/python -m pytest -n 2 -m "not chaos and not bench and not broker"
+	$(BIN)/python -m pytest -n 2 -m "not chaos and not bench and not bi and not broker"
 
 ONLY =
 chaos: setup  ## break things on purpose, for up to two hours; SEED=n repeats a run, SHORT=1 takes some minutes
@@ -41,6 +41,9 @@ chaos: setup  ## break things on purpose, for up to two hours; SEED=n repeats a 
 
 bench: setup  ## measure; never a test
 	$(BIN)/python -m pytest -m bench -s --benchmark-enable
+
+bi: setup  ## let Superset and Grafana's own types try what BI tools are given; the first time it installs them, in some minutes
+	$(BIN)/python -m pytest -m bi -s
 
 lint: setup  ## ruff, format, spelling, import contracts
 	$(BIN)/ruff check .
@@ -60,6 +63,7 @@ docs: setup  ## write the generated pages again
 	$(BIN)/python -m agents.expectation_catalogue > pipeline/expectations/README.md
 	$(BIN)/python -m sinks.dictionary > sinks/DICTIONARY.md
 	$(BIN)/python -m tests.question_page > sinks/queries/README.md
+	$(BIN)/python -m sinks.boards.grafana deploy/grafana/dashboards
 
 kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
 	sh deploy/kafka/kafka.sh

@@ -4,14 +4,14 @@ Cases:   a currency without minor units -> `JPY 499` | no currency is known -> t
 Source:  ISO 4217 (2024), list one: minor units
 """
 
-_DIGITS = {
+DIGITS = {
     **dict.fromkeys(
         ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0
     ),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-"""Digits behind the point, where they are not two."""
+"""Currency -> digits behind the point, where they are not two."""
 
 
 def spelt(minor: int | None, currency: str) -> str:
@@ -20,6 +20,6 @@ def spelt(minor: int | None, currency: str) -> str:
         return ""
     if not currency:
         return f"{minor:,} minor units"
-    digits = _DIGITS.get(currency.upper(), 2)
+    digits = DIGITS.get(currency.upper(), 2)
     whole, rest = divmod(abs(minor), 10**digits)
     return f"{currency} {'-' if minor < 0 else ''}{whole:,}{f'.{rest:0{digits}}' if digits else ''}"
