@@ -90,6 +90,16 @@ def test_expressions_ask_for_what_is_exported_and_leave_nothing_out():
     assert asked == {metric.name for metric in METRICS}
 
 
+def test_expressions_group_by_labels_that_there_are_and_name_lines_by_them():
+    labels = {metric.name: {*metric.labels, "instance"} for metric in METRICS}
+    for _, panel in PANELS:
+        for asked in panel.asks if isinstance(panel.asks, tuple) else ():
+            of = [labels[re.sub("_bucket$", "", name)] for name in re.findall(r"\bebbtide_\w+", asked.expr)]
+            kept = {label.strip() for group in re.findall(r"by \((.*?)\)", asked.expr) for label in group.split(",")}
+            assert all(kept - {"le"} <= each for each in of), asked
+            assert set(re.findall(r"\{\{(\w+)\}\}", asked.legend)) == kept - {"le"}, asked
+
+
 def test_panels_name_sources_that_are_provided():
     provided = yaml.safe_load((HOUSE / "deploy/grafana/provisioning/datasources/ebbtide.yaml").read_text())["datasources"]
     asked = {

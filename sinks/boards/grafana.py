@@ -94,12 +94,13 @@ def _targets(panel: Panel, source: Json) -> Iterator[Json]:
 def _defaults(panel: Panel) -> Json:
     found: Json = {"unit": panel.unit, "color": {"mode": "palette-classic"}, "custom": {}}
     if panel.limits and not panel.limits_of:
-        found["color"] = {"mode": "thresholds"}
         found["thresholds"] = _steps(panel)
-    elif panel.kind == "stat":
-        found["color"] = {"mode": "fixed", "fixedColor": "text"}
+    if panel.kind == "stat":
+        found["color"] = {"mode": "thresholds"} if panel.limits else {"mode": "fixed", "fixedColor": "text"}
     if panel.kind == "timeseries":
         found["custom"] = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "auto", "spanNulls": False}
+        if panel.limits:
+            found["custom"]["thresholdsStyle"] = {"mode": "dashed"}
         if panel.is_stacked:
             found["custom"] |= {"drawStyle": "bars", "fillOpacity": 80, "stacking": {"mode": "normal", "group": "A"}}
     if panel.kind == "barchart":

@@ -43,7 +43,7 @@ class Panel:
     units: Mapping[str, str] = field(default_factory=dict)
     """Column -> unit of Grafana."""
     limits: tuple[tuple[float, str], ...] = ()
-    """From this value on this colour; below the first it is green. Without any, no colour judges."""
+    """From this value on this colour; below the first it is green. Without any, no colour judges. Of series: lines at these values."""
     limits_of: tuple[str, ...] = ()
     """Columns of a table that the limits judge."""
     width: int = 12

@@ -213,6 +213,38 @@ WORKER = Board(
             "Some after a takeover are usual; messages of somebody else on our rows topic are not.",
         ),
         Panel(
+            "Who is told of alerts",
+            "timeseries",
+            (
+                Asked(f"sum by (channel) (ebbtide_alerts_waiting{_HERE})", "{{channel}}, waiting"),
+                Asked(
+                    f"sum by (channel, result) (increase(ebbtide_alert_messages_total{_HERE}[$__rate_interval]))",
+                    "{{channel}}, {{result}}",
+                ),
+                Asked(f"sum(increase(ebbtide_alerts_given_up_total{_HERE}[$__rate_interval]))", "given up"),
+            ),
+            "Alerts that a channel has not been told of yet, and messages by what became of them.",
+        ),
+        Panel(
+            "Channels that take nothing",
+            "timeseries",
+            (
+                Asked(f"max by (channel) (ebbtide_alert_channel_unreached_seconds{_HERE})", "{{channel}}, tried in vain for"),
+                Asked(
+                    f"max by (channel) (ebbtide_alert_channel_success_age_seconds{_HERE})", "{{channel}}, since it took something"
+                ),
+            ),
+            "A channel that is tried in vain is broken; one that has long taken nothing may only have had nothing to take.",
+            unit="s",
+            limits=((900, "red"),),
+        ),
+        Panel(
+            "Alerts that are open",
+            "timeseries",
+            (Asked(f"sum(ebbtide_alerts_open{_HERE})", "alerts"),),
+            "Of those that these workers tell of. What they are about stands on the dashboard of silent abandonment.",
+        ),
+        Panel(
             "Versions",
             "table",
             (Asked(f"ebbtide_build_info{_HERE}", ""),),
