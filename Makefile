@@ -57,6 +57,7 @@ docs: setup  ## write the generated pages again
 	$(BIN)/python -m agents.settings_reference > deploy/settings.reference.toml
 	$(BIN)/python -m agents.signal_catalogue > pipeline/signals/README.md
 	$(BIN)/python -m agents.expectation_catalogue > pipeline/expectations/README.md
+	$(BIN)/python -m agents.report_catalogue > sinks/signs/README.md
 
 kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
 	sh deploy/kafka/kafka.sh

@@ -18,6 +18,7 @@ from agents import terminal
 from agents.cli_dead_letters import letters
 from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
+from agents.cli_report import report
 from agents.cli_schemas import schemas
 from agents.cli_score import score
 from agents.cli_signals import signals
@@ -60,6 +61,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 main.command()(why)
+main.command()(report)
 main.command()(score)
 main.add_typer(letters)
 main.add_typer(schemas)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import expectation_catalogue
+from agents import expectation_catalogue, report_catalogue
 from agents.signal_catalogue import FILE, catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,10 @@ def test_the_catalogue_of_signals_is_fresh():
 
 def test_the_catalogue_of_expectations_is_fresh():
     assert (ROOT / expectation_catalogue.FILE).read_text() == f"{expectation_catalogue.catalogue()}\n"
+
+
+def test_the_table_of_measures_and_signs_is_fresh():
+    assert (ROOT / report_catalogue.FILE).read_text() == f"{report_catalogue.catalogue()}\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
