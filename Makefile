@@ -64,6 +64,7 @@ docs: setup  ## write the generated pages again
 	$(BIN)/python -m sinks.dictionary > sinks/DICTIONARY.md
 	$(BIN)/python -m tests.question_page > sinks/queries/README.md
 	$(BIN)/python -m sinks.boards.grafana deploy/grafana/dashboards
+	$(BIN)/python -m agents.report_catalogue > sinks/signs/README.md
 
 kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
 	sh deploy/kafka/kafka.sh

@@ -20,6 +20,7 @@ from agents.cli_dead_letters import letters
 from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
 from agents.cli_questions import questions
+from agents.cli_report import report
 from agents.cli_schemas import schemas
 from agents.cli_score import score
 from agents.cli_signals import signals
@@ -62,6 +63,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 main.command()(why)
+main.command()(report)
 main.command()(score)
 main.command()(questions)
 main.add_typer(alerts)

@@ -28,6 +28,7 @@ from agents.why_command import NothingToTell
 from sinks.failures import ReadRefused, StoreBusy, WriteFailed, failure
 from sinks.http_front import PortTaken
 from sinks.migrate import MigrationRefused
+from sinks.report_rows import NothingToReport
 from sinks.story_rows import TablesMissing
 
 _NO_ANSWER = re.compile(r"Max retries exceeded.*\[Errno -?\d+\] ([^\"')]+)")
@@ -61,6 +62,7 @@ MISHAPS = (
     NothingKept,
     NoSuchProfile,
     NothingToTell,
+    NothingToReport,
     TablesMissing,
     SeriesWrong,
 )

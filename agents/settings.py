@@ -17,6 +17,7 @@ from agents.calendar_settings import CalendarSettings, calendars
 from agents.case_settings import CaseStepSettings, case_map
 from agents.expectation_settings import ExpectationSettings, applied
 from agents.journey_settings import JourneySettings
+from agents.report_settings import ReportSettings
 from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
@@ -267,6 +268,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     signals: SignalsSettings = SignalsSettings()
+    report: ReportSettings = ReportSettings()
     journeys: tuple[JourneySettings, ...] = tuple(map(JourneySettings.of, DEFAULT_JOURNEYS.journeys))
     """An event without a step of the emitter's belongs to the furthest step that matches it."""
     case_steps: tuple[CaseStepSettings, ...] = ()

@@ -296,7 +296,16 @@ def test_the_reference_says_every_key_and_changes_nothing():
     assert Settings(**said).session_rules() == SessionRules()
     for key in keys():
         if key.startswith(
-            ("signals.own", "case_steps", "calendars", "expectations", "alerts.channels", "alerts.mutes")
+            (
+                "signals.own",
+                "case_steps",
+                "calendars",
+                "expectations",
+                "alerts.channels",
+                "alerts.mutes",
+                "report.measures",
+                "report.signs",
+            )
         ):  # there is none: it stands there as an example
             assert f"# {key.rpartition('.')[2]} = " in text or f"# [[{key}]]" in text
             continue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import expectation_catalogue
+from agents import expectation_catalogue, report_catalogue
 from agents.signal_catalogue import FILE, catalogue
 from sinks import dictionary
 
@@ -34,6 +34,10 @@ def test_the_catalogue_of_expectations_is_fresh():
 def test_the_dictionary_of_the_tables_is_fresh(store):
     with store.open() as opened:
         assert (ROOT / dictionary.FILE).read_text() == f"{dictionary.page(opened.client(), store.database)}\n"
+
+
+def test_the_table_of_measures_and_signs_is_fresh():
+    assert (ROOT / report_catalogue.FILE).read_text() == f"{report_catalogue.catalogue()}\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

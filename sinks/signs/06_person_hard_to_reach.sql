@@ -1,0 +1,16 @@
+-- A person is hard to reach: tickets whose customer gave up waiting, or had no person's reply in time.
+SELECT
+    c.site AS site,
+    c.journey AS journey,
+    c.owner AS owner,
+    c.ticket_id AS id,
+    c.customer_id AS customer_id,
+    c.opened_at AS at,
+    detail != '' AS is_hit,
+    multiIf(c.status = 'left', 'gave up waiting', l.ticket_id != '', 'no person in time', '') AS detail
+FROM contacts_now AS c
+LEFT ANY JOIN
+(
+    SELECT site, ticket_id FROM outcomes_now WHERE expectation = 'first_human_reply_after_ticket' AND ticket_id != ''
+) AS l ON c.site = l.site AND c.ticket_id = l.ticket_id
+WHERE c.is_outbound = 0
