@@ -19,7 +19,7 @@ _LABELS = ("device", "browser", "os", "country", "app_version", "acquisition_cha
 
 def sessions(sessions: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
     """One row each of these sessions. Frames: of Told -> SESSIONS."""
-    return with_journey(sessions, rules.journeys).select(
+    return _with_journey(sessions, rules.journeys).select(
         "partition",
         pl.col("site").cast(pl.String),
         "visitor_id",
@@ -128,7 +128,7 @@ def _owner(rules: SessionRules) -> pl.Expr:
 
 def outcomes(told: Told, rules: SessionRules) -> pl.DataFrame:
     """One row an abandoned session. Frames: -> OUTCOMES and facts.BESIDE."""
-    abandoned = with_journey(told.sessions.filter((pl.col("status") == "abandoned") & ~pl.col("is_bot")), rules.journeys).join(
+    abandoned = _with_journey(told.sessions.filter((pl.col("status") == "abandoned") & ~pl.col("is_bot")), rules.journeys).join(
         told.commits.select("group", "journey_no", "ms", "high", "low"), on=["group", "journey_no"], how="inner"
     )
     site = abandoned["site"].cast(pl.String)
@@ -178,7 +178,7 @@ def _time(name: str) -> pl.Expr:
     return pl.col(name).cast(frames.TIME)
 
 
-def with_journey(sessions: pl.DataFrame, journeys: JourneyMap) -> pl.DataFrame:
+def _with_journey(sessions: pl.DataFrame, journeys: JourneyMap) -> pl.DataFrame:
     """The sessions with `journey`, `step` (the furthest), its `owner`, and `steps` by name."""
     masks = sessions.select("journey_no", "mask").unique()
     names = [

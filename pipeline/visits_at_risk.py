@@ -13,10 +13,10 @@ import polars as pl
 
 from pipeline import frames
 from pipeline.attribution import ORDER_AFTER_COMMIT
-from pipeline.groups import NEVER, Mask, Millis, Places
+from pipeline.groups import NEVER, Mask, Millis, Places, rows_or_none
+from pipeline.journey_map import step_table
 from pipeline.risk import BELOW_FLOOR, ENDED, LAPSED, MET, NOT_TOLD, BandNumbers, Risks
 from pipeline.risk_tables import AT_RISK
-from pipeline.session_rows import with_journey
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
 from pipeline.watermark import milliseconds, of_partitions
@@ -82,14 +82,11 @@ def changes(
     is_told = (found.band != NOT_TOLD) & (since.sent | (found.band != before))
     is_over = (found.band == NOT_TOLD) & (before != NOT_TOLD)
     is_gone = since.is_gone & (was_told != NOT_TOLD)
-    told = []
-    if is_told.any():
-        told.append(_at_risk_rows(new, found.risk, is_told, now_ms, rules))
-    if is_over.any():
-        told.append(_over(new.sessions.filter(pl.Series(is_over)), watermarks, rules, is_gone=False))
+    told = _chosen(new, is_told | is_over, found.risk, now_ms, is_over)
     if is_gone.any():
-        told.append(_over(old.sessions.filter(pl.Series(is_gone)), watermarks, rules, is_gone=True))
-    return found, {AT_RISK.name: pl.concat(told)} if told else {}
+        gone_ms = of_partitions(watermarks, old.sessions["partition"].to_numpy())
+        told = pl.concat([told, _chosen(old, is_gone, np.zeros(len(is_gone)), gone_ms, is_gone, is_gone=True)])
+    return found, {AT_RISK.name: _rows(told, _reasons(new, is_told), rules)} if told.height else {}
 
 
 def again(told: Told, rules: SessionRules) -> pl.DataFrame:
@@ -100,54 +97,58 @@ def again(told: Told, rules: SessionRules) -> pl.DataFrame:
     now_ms = np.where(
         rises_ms == NEVER, sessions["last_ms"].to_numpy() + longest_ms - milliseconds(rules.allowed_lateness), rises_ms
     )
-    return _at_risk_rows(told, at_risk(told, now_ms, rules).risk, _told_band(sessions) != NOT_TOLD, now_ms, rules)
+    is_told = _told_band(sessions) != NOT_TOLD
+    at_risk_now = _chosen(told, is_told, at_risk(told, now_ms, rules).risk, now_ms, np.zeros(len(is_told), dtype=bool))
+    return _rows(at_risk_now, _reasons(told, is_told), rules)
 
 
 def _told_band(sessions: pl.DataFrame) -> BandNumbers:
     return sessions["at_risk"].fill_null(NOT_TOLD).to_numpy()
 
 
-def _at_risk_rows(told: Told, risk: Risks, chosen: Mask, now_ms: Millis, rules: SessionRules) -> pl.DataFrame:
-    """Those of the sessions that are chosen."""
+_SAID = ("group", "partition", "site", "visitor_id", "told_id", "order_id", "customer_id", "account_id", "journey_no", "furthest", "amount_minor", "currency", "last_ms", "status", "is_bot")  # fmt: skip
+
+
+def _chosen(told: Told, chosen: Mask, risk: Risks, now_ms: Millis, is_over: Mask, *, is_gone: bool = False) -> pl.DataFrame:
+    """Of these sessions those that are chosen, with what is said of them; `is_gone`: there are no sessions of their ids any more."""
     places = np.flatnonzero(chosen)
-    sessions = told.sessions[places].with_columns(pl.Series("risk", risk[places]), pl.Series("now_ms", now_ms[places]))
-    reasons = _reasons(told, chosen)
-    if reasons is None:
-        sessions = sessions.with_columns(pl.lit([], dtype=frames.STRINGS).alias("reasons"))
-    else:
-        sessions = sessions.join(reasons, on="group", how="left", maintain_order="left")
-    return _rows(sessions, rules, is_over=False, is_deleted=False)
-
-
-def _over(sessions: pl.DataFrame, watermarks: pl.DataFrame, rules: SessionRules, *, is_gone: bool) -> pl.DataFrame:
-    """These sessions, as at risk no longer; `is_gone`: there are no sessions of their ids any more."""
-    why = pl.lit(ENDED) if is_gone else pl.col("status").replace_strict(_WHY, default=ENDED, return_dtype=pl.String)
-    sessions = sessions.with_columns(
-        pl.lit(0.0).alias("risk"),
-        pl.Series("now_ms", of_partitions(watermarks, sessions["partition"].to_numpy())),
-        pl.concat_list(why).alias("reasons"),
+    return told.sessions.select(_SAID)[places].with_columns(
+        pl.Series("risk", risk[places]),
+        pl.Series("now_ms", now_ms[places]),
+        pl.Series("is_over", is_over[places].astype(np.uint8)),
+        pl.lit(int(is_gone), dtype=pl.UInt8).alias("is_deleted"),
     )
-    return _rows(sessions, rules, is_over=True, is_deleted=is_gone)
 
 
 _WHY = {"converted": MET, "abandoned": LAPSED, "open": BELOW_FLOOR}
 
 
-def _reasons(told: Told, chosen: Mask) -> pl.DataFrame | None:
-    """What each of these met, once each, the heaviest first: `group`, `reasons`; None: nobody met anything."""
-    met = told.fired.select("group", pl.col("signal").cast(pl.String), "weight").filter(
-        pl.Series(chosen[told.fired["group"].to_numpy()])
-    )
-    if met.is_empty():
-        return None
-    summed = met.group_by("group", "signal").agg(pl.col("weight").sum())
+def _reasons(told: Told, chosen: Mask) -> pl.DataFrame:
+    """What each of these met, once each, the heaviest first: `group`, `met`."""
+    fired = told.fired.filter(pl.Series(chosen[told.fired["group"].to_numpy()], dtype=pl.Boolean))
+    if fired.is_empty():
+        return _NOTHING_MET
+    summed = fired.group_by("group", pl.col("signal").cast(pl.String)).agg(pl.col("weight").sum())
     ordered = summed.sort("group", "weight", "signal", descending=[False, True, False])
-    return ordered.group_by("group", maintain_order=True).agg(pl.col("signal").alias("reasons"))
+    return ordered.group_by("group", maintain_order=True).agg(pl.col("signal").alias("met"))
 
 
-def _rows(sessions: pl.DataFrame, rules: SessionRules, *, is_over: bool, is_deleted: bool) -> pl.DataFrame:
-    time = frames.TIME
-    told = with_journey(sessions, rules.journeys).select(
+_NOTHING_MET = pl.DataFrame(schema={"group": pl.Int64, "met": frames.STRINGS})
+
+
+def _rows(sessions: pl.DataFrame, met: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
+    """Frames: of `_chosen`, of `_reasons` -> rows of AT_RISK."""
+    journey_no, furthest = (sessions[name].fill_null(-1).to_numpy().astype(np.int64) for name in ("journey_no", "furthest"))
+    first = np.cumsum([0, *(len(journey.steps) for journey in rules.journeys.journeys)])
+    steps = step_table(rules.journeys)[rows_or_none(np.where(furthest < 0, -1, first[journey_no] + furthest))]
+    why = pl.col("status").replace_strict(_WHY, default=ENDED, return_dtype=pl.String)
+    why = pl.when((pl.col("is_deleted") == 1) | pl.col("is_bot")).then(pl.lit(ENDED)).otherwise(why)
+    if met.height:
+        reasons = pl.when(pl.col("is_over") == 1).then(pl.concat_list(why)).otherwise("met")
+        sessions = sessions.join(met, on="group", how="left", maintain_order="left")
+    else:
+        reasons = pl.when(pl.col("is_over") == 1).then(pl.concat_list(why)).otherwise(pl.lit([], dtype=frames.STRINGS))
+    return sessions.hstack([steps["journey"], steps["step_name"], steps["owner"]]).select(
         "partition",
         pl.col("site").cast(pl.String),
         pl.lit("session").alias("kind"),
@@ -158,16 +159,15 @@ def _rows(sessions: pl.DataFrame, rules: SessionRules, *, is_over: bool, is_dele
         "customer_id",
         "account_id",
         "journey",
-        "step",
+        pl.col("step_name").alias("step"),
         "owner",
-        "risk",
-        "reasons",
+        pl.when(pl.col("is_over") == 0).then("risk").otherwise(0.0).alias("risk"),
+        reasons.alias("reasons"),
         pl.lit(ORDER_AFTER_COMMIT).alias("expectation"),
-        (pl.col("last_ms") + milliseconds(rules.gap)).cast(time).alias("would_lapse_at"),
+        (pl.col("last_ms") + milliseconds(rules.gap)).cast(frames.TIME).alias("would_lapse_at"),
         pl.col("amount_minor").alias("value_minor"),
         pl.col("currency").cast(pl.String),
-        pl.col("now_ms").cast(time).alias("updated_at"),
-        pl.lit(int(is_over), pl.UInt8).alias("is_over"),
-        pl.lit(int(is_deleted), pl.UInt8).alias("is_deleted"),
+        pl.col("now_ms").cast(frames.TIME).alias("updated_at"),
+        "is_over",
+        "is_deleted",
     )
-    return AT_RISK.conform(told)

@@ -98,7 +98,7 @@ def test_bots_are_at_no_risk():
 def test_a_visit_that_turns_out_to_be_a_bots_is_over():
     found = rows(VISITS, [cart(at="10:01")], [product(at="10:02", is_bot=True)])
 
-    assert [row[1:] for row in words(found)] == [(0, ""), (1, "below_floor")]
+    assert [row[1:] for row in words(found)] == [(0, ""), (1, "ended")]
 
 
 def test_silence_alone_raises_the_risk():
