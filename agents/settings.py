@@ -18,6 +18,7 @@ from agents.case_settings import CaseStepSettings, case_map
 from agents.expectation_settings import ExpectationSettings, applied
 from agents.journey_settings import JourneySettings
 from agents.report_settings import ReportSettings
+from agents.risk_settings import RiskSettings
 from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
@@ -260,6 +261,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     rollups: RollupSettings = RollupSettings()
     fulfilment: FulfilmentSettings = FulfilmentSettings()
+    risk: RiskSettings = RiskSettings()
     support: SupportSettings = SupportSettings()
     store: StoreSettings = StoreSettings()
     publish: PublishSettings = PublishSettings()
@@ -336,6 +338,7 @@ class Settings(BaseSettings):
             send_every=timedelta(seconds=sessions.send_every_s),
             silence=timedelta(hours=sessions.silence_h),
             recovery=timedelta(days=sessions.recovery_d),
+            risk_bands=self.risk.bands(),
         )
 
     def fulfilment_rules(self, *, store_events: bool | None = None) -> FulfilmentRules:
@@ -346,6 +349,7 @@ class Settings(BaseSettings):
             calendars=self.calendars_of_sites(),
             journeys=self.case_journeys(),
             expectations=tuple(each for each in self.all_expectations() if each.key in CASE_KEYS),
+            risk_bands=self.risk.bands(),
             store_events=self.store.events if store_events is None else store_events,
         )
 

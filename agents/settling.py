@@ -19,6 +19,8 @@ from agents.checkpoints import Reading
 from pipeline.about import Source
 from pipeline.facts import SAID
 from pipeline.frames import SESSIONS
+from pipeline.risk import ENDED
+from pipeline.risk_tables import AT_RISK
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,16 @@ def taken_back(said: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]
     """The rows that are said no more, as deleted. `now`: those that still are."""
     gone = {}
     for table, rows in said.items():
+        if table == AT_RISK.name:  # whoever is no longer at risk need not be taken back
+            rows = rows.filter(pl.col("is_over") == 0)  # noqa: PLW2901 - those of them that matter
         left = rows.join(now[table], on=SAID[table].key, how="anti", nulls_equal=True) if table in now else rows
-        merged = {"status": pl.lit("merged")} if table == SESSIONS.name else {}
+        merged = _GONE.get(table, {})
         gone[table] = left.with_columns(is_deleted=pl.lit(1, dtype=pl.UInt8), **merged)
     return gone
+
+
+_GONE: Mapping[str, Mapping[str, pl.Expr]] = {
+    SESSIONS.name: {"status": pl.lit("merged")},
+    AT_RISK.name: {"risk": pl.lit(0.0), "reasons": pl.concat_list(pl.lit(ENDED)), "is_over": pl.lit(1, dtype=pl.UInt8)},
+}
+"""What a row says once it is taken back, beside that it is."""

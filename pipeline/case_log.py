@@ -27,10 +27,11 @@ KNOWN = schema(
         "told_ms": pl.Int64,
         "next_ms": pl.Int64,
         "is_open": pl.Boolean,
+        "at_risk": pl.UInt8,
     }
 )
 """A case that is remembered: `told_ms`, the watermark at which it was told last; `next_ms`, the first time at which something about it changes by itself. No
-`order_id`: a parcel alone."""
+`order_id`: a parcel alone. `at_risk`: the band of risk that was told last (risk.RiskBands); null: kept by a version that told nobody."""
 
 SCANS = ("in_transit", "out_for_delivery", "attempt_failed", "available_for_pickup", "delivered", "exception", "returned_to_sender")
 """What tells where a parcel is; `info_received` only tells that the carrier expects it."""

@@ -15,6 +15,7 @@ from pipeline.case_journeys import reached
 from pipeline.case_log import CaseLog
 from pipeline.case_map import CaseMap
 from pipeline.case_signals import JOURNEY_OF, fired
+from pipeline.cases_at_risk import CasesAtRisk, Met, at_risk
 from pipeline.frames import TIME
 from pipeline.friction import friction_score
 from pipeline.fulfilment_rules import FulfilmentRules
@@ -34,6 +35,7 @@ class Told:
     next_ms: Millis
     """Of each case in the order of its log the first time at or after now beyond which it changes by itself; NEVER: it does not."""
     is_open: pl.Series
+    at_risk: CasesAtRisk
 
 
 def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
@@ -56,7 +58,8 @@ def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
     is_open = pl.Series(np.zeros(log.n, dtype=bool)).scatter(
         np.flatnonzero(case_rows.is_document(log)), (document["status"] == "open")
     )
-    return Told(tables, _next(log, waiting, rules), is_open)
+    risk = at_risk(log, Met(who, waiting, over, found, seen), rules)
+    return Told(tables, np.minimum(_next(log, waiting, rules), risk.next_ms), is_open, risk)
 
 
 def _next(log: CaseLog, waiting: pl.DataFrame, rules: FulfilmentRules) -> Millis:

@@ -86,7 +86,7 @@ def among(rows: Mapping[str, pl.DataFrame], said: Mapping[str, pl.DataFrame]) ->
     for name, now in rows.items():
         was = said.get(LAPSES.name if name == "outcomes" and LAPSES.name in said else name)
         if was is not None:
-            key = frames.TABLES[name].key
+            key = SAID[name].key
             ids = was.select(key).unique().with_columns(pl.lit(value=True).alias("is_said"))
             is_said = _bare(name, now).select(key).join(ids, on=key, how="left", nulls_equal=True, maintain_order="left")["is_said"]
             found[name] = now.filter(is_said.fill_null(value=False))
@@ -105,7 +105,7 @@ def taken_back(gone: Mapping[str, pl.DataFrame], partition: int, by: By) -> tupl
 
 
 def _bare(name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    return frames.TABLES[name].conform(rows.drop(BESIDE.get(name, ()), strict=False))
+    return SAID[name].conform(rows.drop(BESIDE.get(name, ()), strict=False))
 
 
 def _fact(fact: str, rows: pl.DataFrame, were_people: Callable[[], pl.DataFrame] | None) -> pl.DataFrame:

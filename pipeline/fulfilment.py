@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames
+from pipeline import cases_at_risk, frames
 from pipeline.awaited_types import belated, noticed
 from pipeline.case_events import event_rows
 from pipeline.case_log import KNOWN, CaseLog
@@ -33,6 +33,7 @@ from pipeline.fulfilment_state import FulfilmentState
 from pipeline.hashing import Hashes
 from pipeline.parcel_links import Linked, linked, rehomed
 from pipeline.passed import Passed
+from pipeline.risk_tables import AT_RISK
 from pipeline.watermark import UNREAD, of_partitions
 
 
@@ -43,7 +44,7 @@ class FulfilmentFold:
     rules: FulfilmentRules = field(default_factory=FulfilmentRules)
     name: ClassVar[str] = "fulfilment"
     family: ClassVar[str] = COMMERCE_FAMILY
-    tables: ClassVar[tuple[str, ...]] = (*TOLD, "events")
+    tables: ClassVar[tuple[str, ...]] = (*TOLD, "events", AT_RISK.name)
 
     def empty(self) -> FulfilmentState:
         """Remember nothing."""
@@ -69,7 +70,8 @@ class FulfilmentFold:
             before, left = _taken(state, touched)
             log = _with_events(before, links, after)
             now = told(log, seen.frame(), rules)
-            said = self._said(_changes(told(before, state.seen.frame(), rules).tables if before.n else {}, now.tables))
+            then = told(before, state.seen.frame(), rules) if before.n else None
+            said = self._said(_changes({} if then is None else then.tables, now.tables) | _of_risk(before, then, log, now, rules))
             kept = _put_back(replace(kept, events=left.events, cases=left.cases), log, now)
         tables = said.tables
         if rules.store_events and applied.height:
@@ -100,8 +102,11 @@ class FulfilmentFold:
 
     def _again(self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         before, _ = _taken(state, _keys_of(partition, said, state))
-        now = told(before, state.seen.frame(), self.rules).tables
-        return among({name: rows.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, rows in now.items()}, said)
+        now = told(before, state.seen.frame(), self.rules)
+        rows = {**now.tables, AT_RISK.name: now.at_risk.rows}
+        return among(
+            {name: of_table.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, of_table in rows.items()}, said
+        )
 
 
 def _is_due(cases: pl.DataFrame, watermarks: pl.DataFrame) -> NDArray[np.bool_]:
@@ -132,7 +137,10 @@ def _with_events(before: CaseLog, links: Linked, watermarks: pl.DataFrame) -> Ca
     known = spans.join(whose, on="case_key", how="left")
     now_ms = of_partitions(watermarks, known["partition"].to_numpy())
     known = known.with_columns(
-        pl.Series("told_ms", now_ms, pl.Int64), pl.lit(UNREAD).alias("next_ms"), pl.lit(value=False).alias("is_open")
+        pl.Series("told_ms", now_ms, pl.Int64),
+        pl.lit(UNREAD).alias("next_ms"),
+        pl.lit(value=False).alias("is_open"),
+        pl.lit(None, pl.UInt8).alias("at_risk"),
     )
     return CaseLog.of(known.select(KNOWN.names()), events, now_ms)
 
@@ -148,8 +156,15 @@ def _changes(was: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]) -
     return found
 
 
+def _of_risk(before: CaseLog, then: Told | None, log: CaseLog, now: Told, rules: FulfilmentRules) -> dict[str, pl.DataFrame]:
+    told = cases_at_risk.changes(before, None if then is None else then.at_risk, log, now.at_risk, rules)
+    return {AT_RISK.name: told} if told.height else {}
+
+
 def _put_back(state: FulfilmentState, log: CaseLog, now: Told) -> FulfilmentState:
-    known = log.known.with_columns(pl.Series("next_ms", now.next_ms, pl.Int64), now.is_open.alias("is_open"))
+    known = log.known.with_columns(
+        pl.Series("next_ms", now.next_ms, pl.Int64), now.is_open.alias("is_open"), pl.Series("at_risk", now.at_risk.band)
+    )
     return replace(state, events=state.events.put(log.events), cases=state.cases.put(known))
 
 
@@ -157,7 +172,7 @@ def _keys_of(partition: int, said: Mapping[str, pl.DataFrame], state: Fulfilment
     """Keys of the cases that these rows are of, as far as they can be told from the rows."""
     orders = [
         said[table].select("site", pl.col(name).alias("order_id"))
-        for table, name in (("cases", "order_id"), ("steps", "instance_id"), ("signals", "order_id"), ("outcomes", "order_id"), (LAPSES.name, "order_id"), ("deliveries", "order_id"))
+        for table, name in (("cases", "order_id"), ("steps", "instance_id"), ("signals", "order_id"), ("outcomes", "order_id"), (LAPSES.name, "order_id"), ("deliveries", "order_id"), (AT_RISK.name, "order_id"))
         if table in said
     ]  # fmt: skip
     parcels = [said[table].select("site", "delivery_id") for table in ("deliveries", "outcomes", LAPSES.name) if table in said]

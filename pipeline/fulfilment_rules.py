@@ -7,9 +7,11 @@ from typing import Literal
 
 from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
+from pipeline.case_risk import CaseRisk
 from pipeline.case_signals import CaseRule
 from pipeline.expectation import CASE_KEYS, Expectation
 from pipeline.expectations import EXPECTATIONS
+from pipeline.risk import RiskBands
 from pipeline.rule_marks import fingerprint
 
 DAY = timedelta(days=1)
@@ -35,6 +37,10 @@ class FulfilmentRules:
     journeys: CaseMap = field(default_factory=CaseMap)
     expectations: tuple[Expectation, ...] = EXPECTATIONS
     signals: CaseRule = field(default_factory=CaseRule)
+    risk: CaseRisk = field(default_factory=CaseRisk)
+    """How likely a wait is to lapse."""
+    risk_bands: RiskBands = field(default_factory=RiskBands)
+    """Which cases are told as at risk, and when again."""
     store_events: bool = False
     """Whether every applied event becomes a row of `events`."""
     tells_people: bool = False

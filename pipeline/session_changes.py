@@ -10,12 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames, rollups, session_rows
+from pipeline import frames, rollups, session_rows, visits_at_risk
 from pipeline.changed_rows import changed_rows
 from pipeline.groups import rows_or_none
+from pipeline.risk_tables import AT_RISK
 from pipeline.rollups import Rollups
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
+from pipeline.visits_at_risk import Since, VisitsAtRisk
 from pipeline.watermark import milliseconds
 
 Mask = NDArray[np.bool_]
@@ -27,8 +29,8 @@ class Said:
 
     tables: dict[str, pl.DataFrame]
     """Table -> rows, with `is_deleted`."""
-    sent: Mask
-    """Which sessions (of the Told of after) were sent."""
+    since: Since
+    """What has become of the sessions, and which of them are sent."""
     rollups: Rollups
     """The counts after it."""
 
@@ -51,7 +53,7 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
         **{name: changed_rows(facts_then[name], facts_now[name], frames.TABLES[name].key) for name in facts_now},
         "rollups": rollups.rows(changed, rules, source),
     }
-    return Said(tables, sent, moved)
+    return Said(tables, Since(was, is_gone, sent), moved)
 
 
 def every_row(all_of: Told, rules: SessionRules) -> dict[str, pl.DataFrame]:
@@ -60,15 +62,19 @@ def every_row(all_of: Told, rules: SessionRules) -> dict[str, pl.DataFrame]:
         "sessions": session_rows.sessions(all_of.sessions, rules),
         "steps": session_rows.steps(all_of.steps, all_of, rules),
         **_facts(all_of, rules),
+        AT_RISK.name: visits_at_risk.again(all_of, rules),
     }
 
 
-def marked(parts: pl.DataFrame, new: Told, sent: Mask) -> pl.DataFrame:
-    """The parts with what was told of their sessions: whether they have ended, and how far they had come when they were last sent."""
+def marked(parts: pl.DataFrame, new: Told, sent: Mask, at_risk: VisitsAtRisk) -> pl.DataFrame:
+    """The parts with what was told of their sessions: whether they have ended, how far they had come when they were last sent, and in which band of risk they are."""
     sessions, of_parts = new.sessions, pl.Series(new.groups)
     told_ms, is_sent = sessions["last_ms"].gather(of_parts), pl.Series(sent[new.groups])
     return parts.with_columns(
-        sessions["is_quiet"].gather(of_parts), pl.when(is_sent).then(told_ms).otherwise("sent_ms").alias("sent_ms")
+        sessions["is_quiet"].gather(of_parts),
+        pl.when(is_sent).then(told_ms).otherwise("sent_ms").alias("sent_ms"),
+        pl.Series("at_risk", at_risk.band[new.groups]),
+        pl.Series("rises_ms", at_risk.rises_ms[new.groups]),
     )
 
 

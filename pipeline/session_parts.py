@@ -15,7 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline import frames
+from pipeline.groups import NEVER
 from pipeline.hashing import Hashes, also64, hash64
+from pipeline.risk import NOT_TOLD
 
 CONTEXT = ("device", "browser", "os", "country", "app_version")
 ORIGIN = ("campaign", "acquisition_channel")
@@ -54,10 +56,13 @@ PARTS = frames.schema(
         "origin_tie": pl.UInt64,
         "is_quiet": pl.Boolean,
         "sent_ms": pl.Int64,
+        "at_risk": pl.UInt8,
+        "rises_ms": pl.Int64,
     }
 )
 """The stream of a part is not kept: it follows from `visitor_key` and `session_id` (`with_stream`). `engaged_ms` ends at 49 days. `part`: made from its first event when it was first seen; links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
-used the id again after it was forgotten. `is_quiet`: it was last sent as closed. `sent_ms`: its last event when it was last sent."""
+used the id again after it was forgotten. `is_quiet`: it was last sent as closed. `sent_ms`: its last event when it was last sent. `at_risk`: the band of risk that
+was told last (risk.RiskBands); `rises_ms`: the watermark beyond which it is another one, if no event comes; both null: kept by a version that told nobody."""
 
 REACHED = frames.schema(
     {
@@ -228,7 +233,7 @@ def pieces(events: pl.DataFrame) -> pl.DataFrame:
     for pick in _PICKS:
         columns = {**pick.values, **dict(zip(pick.order, ("event_ms", "tie"), strict=True))}
         looked_up += [pl.col(of_event).gather(grouped[pick.name]).alias(of_part) for of_part, of_event in columns.items()]
-    never = {"is_reused": False, "is_quiet": False, "sent_ms": None}
+    never = {"is_reused": False, "is_quiet": False, "sent_ms": None, "at_risk": NOT_TOLD, "rises_ms": NEVER}
     return (
         grouped.drop("row", *(pick.name for pick in _PICKS))
         .hstack(events.select(looked_up))
@@ -264,6 +269,8 @@ def merged(parts: pl.DataFrame, group: str) -> pl.DataFrame:
             pl.col("is_reused").all(),
             pl.col("is_quiet").all(),
             pl.col("sent_ms").max(),
+            pl.col("at_risk").max(),
+            pl.col("rises_ms").min(),
             *(pick.extreme() for pick in _PICKS),
         )
     )

@@ -1,11 +1,13 @@
 """What the sessions fold is told: times, journeys, signals, what to count."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pipeline.definitions import AnySignal
 from pipeline.expectation import CUSTOMER_SILENCE, RECOVERY
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
+from pipeline.risk import RiskBands
+from pipeline.session_risk import SessionRisk
 from pipeline.signals import SIGNALS
 
 DIMENSIONS = ("device", "country", "acquisition_channel")
@@ -42,6 +44,10 @@ class SessionRules:
     """How long after it an order has recovered it; later it is a return."""
     tells_people: bool = False
     """Whether somebody joins visits with what else is known of a person: `outcomes` are theirs then."""
+    risk: SessionRisk = field(default_factory=SessionRisk)
+    """How likely an open visit is to be left."""
+    risk_bands: RiskBands = field(default_factory=RiskBands)
+    """Which of them are told, and when again."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on a span that is not positive, or does not fit another."""

@@ -17,11 +17,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames, rollups
+from pipeline import frames, rollups, visits_at_risk
 from pipeline.event_rows import event_rows
 from pipeline.facts import LAPSES, among, rows_alone, taken_back, with_facts
 from pipeline.facts import Told as SaidRows
 from pipeline.fold import Step
+from pipeline.groups import NEVER
 from pipeline.passed import Passed
 from pipeline.session_changes import every_row, marked, said
 from pipeline.session_events import in_pieces, judged, visitor_keys
@@ -41,7 +42,7 @@ class SessionsFold:
     rules: SessionRules = field(default_factory=SessionRules)
     name: ClassVar[str] = "sessions"
     family: ClassVar[str] = "clickstream"
-    tables: ClassVar[tuple[str, ...]] = ("sessions", "steps", "signals", "outcomes", "identities", "rollups", "events")
+    tables: ClassVar[tuple[str, ...]] = ("sessions", "steps", "signals", "outcomes", "identities", "rollups", "events", "at_risk")
 
     def empty(self) -> SessionState:
         """Remember nothing."""
@@ -55,8 +56,9 @@ class SessionsFold:
         events = in_pieces(found.applied, rules)
         events = events.hstack(rules.journeys.steps_of_events(events))
 
-        # Whoever did something, and whoever has fallen silent since: looked at as they were, and as they are now.
-        silent = state.parts.keys_where(lambda parts: ~_as_sent(parts) & ended(parts))
+        # Whoever did something, and whoever has fallen silent since, or has been silent for so long that they are likelier to have left: looked at as they were, and
+        # as they are now.
+        silent = state.parts.keys_where(lambda parts: (~_as_sent(parts) & ended(parts)) | ended.has_risen(parts))
         touched = np.unique(np.concatenate([events["visitor_key"].to_numpy(), *silent]))
         if not len(touched):
             kept = swept(replace(state, ids=found.ids), found.watermarks, rules)
@@ -68,11 +70,12 @@ class SessionsFold:
         new = told(after, rules, ended)
 
         change = said(old, new, left.rollups, rules, self.name)
-        told_of = self._said(change.tables, old)
+        at_risk, of_risk = visits_at_risk.changes(old, new, change.since, found.watermarks, rules)
+        told_of = self._said(change.tables | of_risk, old)
         tables = told_of.tables
         if rules.store_events and found.applied.height:
             tables["events"] = frames.EVENTS.conform(event_rows(found.applied, rules.journeys))
-        kept = put_back(left, replace(after, parts=marked(after.parts, new, change.sent)))
+        kept = put_back(left, replace(after, parts=marked(after.parts, new, change.since.sent, at_risk)))
         kept = replace(kept, ids=found.ids, rollups=change.rollups)
         return Step(
             swept(kept, found.watermarks, rules),
@@ -137,3 +140,11 @@ class _Ended:
         watermark_ms = of_partitions(self.watermarks, sessions["partition"].to_numpy())
         ended: NDArray[np.bool_] = watermark_ms > sessions["last_ms"].to_numpy() + self.gap_ms
         return ended
+
+    def has_risen(self, parts: pl.DataFrame) -> NDArray[np.bool_]:
+        """Whether they are in another band of risk, though nothing has come of them."""
+        rises_ms = parts["rises_ms"]
+        if rises_ms.null_count():  # kept by a version that told nobody
+            rises_ms = rises_ms.fill_null(NEVER)
+        risen: NDArray[np.bool_] = of_partitions(self.watermarks, parts["partition"].to_numpy()) > rises_ms.to_numpy()
+        return risen

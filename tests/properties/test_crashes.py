@@ -8,11 +8,14 @@ import polars as pl
 from hypothesis import given
 
 from agents.settling import taken_back
+from pipeline.facts import SAID
 from pipeline.fold import Step
-from pipeline.frames import FATES, REFUSED, TABLES, WATERMARKS
+from pipeline.frames import FATES, REFUSED, WATERMARKS
 from pipeline.sessions import SessionsFold
+from tests import told_risk
 from tests.builders import Event
 from tests.strategies import RULES, Crowd, crowds, holds
+from tests.told_risk import open_rows
 from tests.views import FAR, batches, compared, told
 
 FOLD = SessionsFold(RULES)
@@ -27,13 +30,13 @@ def settled(state: Any, dead: Sequence[Step[Any]]) -> Step[Any]:
     tables: dict[str, list[pl.DataFrame]] = {}
     for partition in (0, 1):
         theirs = {
-            table: pl.concat(rows).filter(pl.col("partition") == partition).unique(TABLES[table].key, keep="last")
+            table: pl.concat(rows).filter(pl.col("partition") == partition).unique(SAID[table].key, keep="last")
             for table, rows in said.items()
         }
         now = FOLD.told_again(state, partition, theirs)
         for found in (now, taken_back(theirs, now)):
             for table, rows in found.items():
-                tables.setdefault(table, []).append(rows.select(*dict.fromkeys((*TABLES[table].schema, "partition"))))
+                tables.setdefault(table, []).append(rows.select(*dict.fromkeys((*SAID[table].schema, "partition"))))
     empty = (REFUSED.to_frame(), FATES.to_frame(), WATERMARKS.to_frame())
     return Step(state, {table: pl.concat(rows) for table, rows in tables.items()}, *empty)
 
@@ -60,6 +63,8 @@ def test_what_was_said_after_the_last_checkpoint_is_as_if_it_had_not_been(crowd:
         dead = told(FOLD, first + lost)[kept:]
         steps = told(FOLD, first + cut_otherwise(lost) + rest, until=FAR)
         state = steps[kept - 1].state if kept else FOLD.empty()
-        return compared([*steps[:kept], *dead, settled(state, dead), *steps[kept:]], steps, with_fates=False)
+        both = [*steps[:kept], *dead, settled(state, dead), *steps[kept:]]
+        at_risk = (open_rows(some, RULES.risk_bands) for some in (both[:-1], steps[:-1]))
+        return compared(both, steps, with_fates=False) + told_risk.compared(*at_risk, ("band", "reasons", "step"))
 
     assert holds(crowd.log, broken)
