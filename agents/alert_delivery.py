@@ -85,6 +85,7 @@ class Delivery:
         self.desk, self.prefix, self.stirred = desk, prefix, stirred
         self.reached = {channel.name: Reached() for channel in desk.channels}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
         self._events: dict[str, asyncio.Event] = {}
         self._starting, self._closed = threading.Lock(), False
         self._thread: threading.Thread | None = None
@@ -108,7 +109,7 @@ class Delivery:
             self._closed = True
         if self._loop is not None:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread is not None:
             self._thread.join(timeout_s)
 
@@ -116,26 +117,22 @@ class Delivery:
 
     def _run(self) -> None:
         try:
-            self._tell()
+            asyncio.run(self._tell())
         except BaseException as error:  # noqa: BLE001 - a thread that dies in silence would tell nobody anything
             end_process(error)
 
-    def _tell(self) -> None:
-        loop = asyncio.new_event_loop()
+    async def _tell(self) -> None:
         self._events = {channel.name: asyncio.Event() for channel in self.desk.channels}
-        tasks = [loop.create_task(self._channel(channel)) for channel in self.desk.channels]
-        for task in tasks:
-            task.add_done_callback(lambda _: loop.stop())  # none of them ends by itself
-        self._loop = loop
-        if not self._closed:
-            loop.run_forever()
-        failed = [error for task in tasks if task.done() and (error := task.exception())]
-        for task in tasks:
+        self._loop = asyncio.get_running_loop()
+        if self._closed:  # before it had a loop to be told so
+            return
+        tasks = [asyncio.create_task(self._channel(channel)) for channel in self.desk.channels]
+        ended, running = await asyncio.wait([asyncio.create_task(self._stop.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.close()
-        if failed:
-            raise failed[0]
+        await asyncio.gather(*running, return_exceptions=True)
+        for task in ended:
+            task.result()  # what no channel expects is a defect
 
     def _wake(self) -> None:
         for event in self._events.values():

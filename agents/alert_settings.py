@@ -14,7 +14,7 @@ from agents.calendar_settings import WEEKDAYS, known_days
 from agents.settings_section import Section, not_empty
 from pipeline.alert_routes import Mute, Mutes, Route
 from pipeline.calendars import Calendars
-from sinks.outgoing import is_inside
+from sinks.inside import is_inside
 
 Kind = Literal["webhook", "alertmanager"]
 Names = tuple[Annotated[str, AfterValidator(not_empty)], ...]

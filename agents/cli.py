@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from agents import terminal
+from agents.cli_alerts import alerts
 from agents.cli_dead_letters import letters
 from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
@@ -63,6 +64,7 @@ main = typer.Typer(
 main.command()(why)
 main.command()(score)
 main.command()(questions)
+main.add_typer(alerts)
 main.add_typer(letters)
 main.add_typer(schemas)
 main.add_typer(signals)

@@ -6,6 +6,7 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from confluent_kafka import KafkaException
 
 from agents.alert_settings import ChannelUnfit
+from agents.alerts_command import NoSuchAlert, NoSuchChannel
 from agents.child_process import ProgramEnded
 from agents.embedded_broker import BrokerNotStarted
 from agents.log_reader import NoAnswer
@@ -49,6 +50,8 @@ MISHAPS = (
     RegistryUnavailable,
     ContractRefused,
     ChannelUnfit,
+    NoSuchAlert,
+    NoSuchChannel,
     BrokerNotStarted,
     ProgramEnded,
     StateUnreadable,

@@ -12,9 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.alert_routes import Alert
+from pipeline.money import spelt as money
 
 OPEN, RESOLVED, RETRACTED = "open", "resolved", "retracted"
 """What an alert is now; retracted: later events showed that it was none."""
+
+FRICTION = "friction"
+"""The rule whose rate is no share."""
 
 LABELS = (
     "alert_id",
@@ -32,7 +36,7 @@ LABELS = (
 )
 """Columns by which Alertmanager knows, groups, routes and silences an alert."""
 _FACTS = ("rate", "baseline_rate", "n", "n_of", "n_expected", "p_value", "cause", "cause_share", "value_minor", "currency")
-NAME, WATCHDOG = "EbbtideAlert", "EbbtideWatchdog"
+NAME, WATCHDOG, TEST = "EbbtideAlert", "EbbtideWatchdog", "EbbtideTest"
 """Names of alerts in Alertmanager; the second one fires always: when it is gone, nobody would be told."""
 
 
@@ -85,15 +89,23 @@ def lines(alert: Alert) -> Iterator[str]:
     """What else there is to say, a line each."""
     if alert["segment"]:
         yield f"where: {alert['segment']}"
-    if alert["rate"] is not None and alert["baseline_rate"] is not None:
-        yield f"rate {alert['rate']:.1%}, usual {alert['baseline_rate']:.1%} ({alert['n']} of {alert['n_of']})"
+    if alert["rate"] is not None:
+        yield f"rate {rate(alert, 'rate')}, usual {rate(alert, 'baseline_rate') or 'not known'} ({alert['n']} of {alert['n_of']})"
     if alert["cause"]:
         yield f"cause: {alert['cause']}" + ("" if alert["cause_share"] is None else f", met by {alert['cause_share']:.0%}")
     if alert["owner"]:
         yield f"owner: {alert['owner']}"
     if alert["value_minor"]:
-        yield f"at stake: {alert['value_minor']} minor units of {alert['currency']}"
+        yield f"at stake: {money(alert['value_minor'], alert['currency'])}"
     yield f"ebbtide alerts show {alert['alert_id']}"
+
+
+def rate(alert: Alert, column: str) -> str:
+    """`rate` or `baseline_rate` as people read it: a share, or of friction how many a session; '' if it is not known."""
+    value = alert[column]
+    if value is None:
+        return ""
+    return f"{value:.3g} a session" if alert["rule"] == FRICTION else f"{value:.1%}"
 
 
 def for_alertmanager(alert: Alert, severity: str, *, now: datetime, ends_at: datetime, generator: str = "") -> dict[str, Any]:
@@ -108,6 +120,16 @@ def for_alertmanager(alert: Alert, severity: str, *, now: datetime, ends_at: dat
         "startsAt": begun.isoformat(),
         "endsAt": max(begun, ends_at).isoformat(),
         **({"generatorURL": generator} if generator else {}),
+    }
+
+
+def trial_for_alertmanager(channel: str, now: datetime, ends_at: datetime) -> dict[str, Any]:
+    """An alert that is none, and says so; it is over by itself."""
+    return {
+        "labels": {"alertname": TEST, "channel": channel, "severity": "warning"},
+        "annotations": {"summary": f"TEST of channel {channel}: nothing is wrong"},
+        "startsAt": now.isoformat(),
+        "endsAt": ends_at.isoformat(),
     }
 
 

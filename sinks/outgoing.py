@@ -9,7 +9,6 @@ another to the connection. Redirects are not followed, and proxies of the enviro
 
 import hashlib
 import hmac
-import ipaddress
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from typing import Any
 
 import aiohttp
 
+from sinks.inside import is_inside
+
 TOTAL_S, CONNECT_S = 15.0, 5.0
 ANSWER_BYTES = 4_096
 """So much of an answer is read."""
@@ -26,7 +27,6 @@ SHOWN = 200
 """So much of it is told."""
 AGAIN_LATER = frozenset({408, 425, 429})
 """Answers of the 400s that say: not now."""
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class AddressRefused(OSError):
@@ -60,21 +60,6 @@ class Answer:
             return f"no answer: {self.said}"
         moved = ", and redirects are not followed" if 300 <= self.status < 400 else ""
         return f"it answered {self.status}{moved}" + (f": {self.said}" if self.said else "")
-
-
-def is_inside(address: str) -> bool:
-    """Whether an IP address is anything but a public one. Raises: ValueError if it is none."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-        elif found.sixtofour is not None:
-            found = found.sixtofour
-        elif found.teredo is not None:
-            return True  # a tunnel whose end a stranger says
-        elif found in _NAT64:
-            found = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
-    return not found.is_global or found.is_multicast
 
 
 def session(*, allow_private: bool) -> aiohttp.ClientSession:

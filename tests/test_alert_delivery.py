@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +13,11 @@ from agents import alert_delivery
 from agents.alert_delivery import Delivery, Reached, entries_of
 from agents.alert_desk import Desk, News, Told
 from agents.alert_settings import Channel
+from agents.metrics_page import alert_families
 from pipeline.alert_routes import Mutes, Route
 from sinks import outgoing
-from sinks.outgoing import Answer, is_inside, post, session
+from sinks.inside import is_inside
+from sinks.outgoing import Answer, post, session
 from tests.alert_rows import NOW, alert, minutes, resolved
 
 pytest_plugins = ("tests.receiver",)
@@ -327,3 +330,43 @@ def test_an_alert_that_becomes_worse_ends_under_its_old_severity():
     assert entries(alert(severity="critical"), Told("open-critical", 2, now_ms - 1_000_000, "warning")) == [("critical", True)]
     assert entries(resolved(severity="critical"), Told("open-warning", 2, now_ms)) == [("warning", False)]
     assert entries(resolved(severity="critical"), Told("resolved", 2, now_ms, "warning")) == [("warning", False)]
+
+
+# Watched --------------------------------------------------------------------------------------------------------------------
+
+
+def test_how_it_goes_is_exported(telling, receiver, other_receiver):
+    receiver.answers = [503] * 1_000
+    delivery = telling(webhook(receiver, "away"), webhook(other_receiver, "well"))
+    says(delivery, alert("a1"), alert("a2"), resolved("a3"))
+    other_receiver.until(3)
+    until(lambda: delivery.reached["well"].delivered == 3 and delivery.reached["away"].failed >= 1)
+    failing_since = delivery.reached["away"].failing_since
+
+    told = {
+        (family.name, *sample.labels.values()): sample.value
+        for family in alert_families(SimpleNamespace(delivery=delivery), failing_since + 1_000, time.time())
+        for sample in family.samples
+    }
+
+    assert told["ebbtide_alerts_open",] == 2
+    assert told["ebbtide_alerts_waiting", "away"] == 3
+    assert told["ebbtide_alerts_waiting", "well"] == 0
+    assert told["ebbtide_alert_messages", "well", "delivered"] == 3
+    assert told["ebbtide_alert_messages", "away", "failed"] >= 1
+    assert told["ebbtide_alert_channel_unreached_seconds", "away"] == 1_000
+    assert told["ebbtide_alert_channel_unreached_seconds", "well"] == 0
+    assert ("ebbtide_alert_channel_success_age_seconds", "away") not in told
+
+
+def test_a_channel_whose_alerts_are_somebody_elses_now_is_not_taken_for_silent(telling, receiver):
+    receiver.answers = [503]
+    delivery = telling(webhook(receiver))
+    says(delivery, alert())
+    until(lambda: delivery.reached["hook"].failing_since is not None)
+
+    delivery.desk.forget(0)
+    delivery.look()
+
+    until(lambda: delivery.reached["hook"].failing_since is None)
+    assert len(receiver.got) == 1
