@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames
+from pipeline import frames, rollups
 from pipeline.awaited_types import belated, noticed
+from pipeline.case_counts import contributions
 from pipeline.case_events import event_rows
 from pipeline.case_log import KNOWN, CaseLog
 from pipeline.case_sweep import swept
@@ -43,7 +44,7 @@ class FulfilmentFold:
     rules: FulfilmentRules = field(default_factory=FulfilmentRules)
     name: ClassVar[str] = "fulfilment"
     family: ClassVar[str] = COMMERCE_FAMILY
-    tables: ClassVar[tuple[str, ...]] = (*TOLD, "events")
+    tables: ClassVar[tuple[str, ...]] = (*TOLD, "rollups", "events")
 
     def empty(self) -> FulfilmentState:
         """Remember nothing."""
@@ -69,8 +70,12 @@ class FulfilmentFold:
             before, left = _taken(state, touched)
             log = _with_events(before, links, after)
             now = told(log, seen.frame(), rules)
-            said = self._said(_changes(told(before, state.seen.frame(), rules).tables if before.n else {}, now.tables))
-            kept = _put_back(replace(kept, events=left.events, cases=left.cases), log, now)
+            was = told(before, state.seen.frame(), rules).tables if before.n else {}
+            changes = _changes(was, now.tables)
+            tally, changed = state.tally.told(touched, contributions(log, now, rules), rules.counted_for)
+            changes["rollups"] = rollups.rows(changed, rules.interval, self.name)
+            said = self._said(changes)
+            kept = replace(_put_back(replace(kept, events=left.events, cases=left.cases), log, now), tally=tally)
         tables = said.tables
         if rules.store_events and applied.height:
             tables["events"] = frames.EVENTS.conform(event_rows(applied, rules.journeys.steps))
@@ -101,6 +106,7 @@ class FulfilmentFold:
     def _again(self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         before, _ = _taken(state, _keys_of(partition, said, state))
         now = told(before, state.seen.frame(), self.rules).tables
+        now["rollups"] = rollups.rows(state.tally.rollups.of_partition(partition), self.rules.interval, self.name)
         return among({name: rows.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, rows in now.items()}, said)
 
 

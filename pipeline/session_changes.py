@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames, rollups, session_rows
+from pipeline import frames, rollups, session_counts, session_rows
 from pipeline.changed_rows import changed_rows
 from pipeline.groups import rows_or_none
 from pipeline.rollups import Rollups
@@ -40,7 +40,9 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
     is_gone = np.ones(old.sessions.height, dtype=bool)
     is_gone[was[was >= 0]] = False
     facts_then, facts_now = _facts(old, rules), _facts(new, rules)
-    moved, changed = counts.moved(rollups.contributions(old, facts_then, rules), rollups.contributions(new, facts_now, rules))
+    moved, changed = counts.moved(
+        session_counts.contributions(old, facts_then, rules), session_counts.contributions(new, facts_now, rules)
+    )
     gone = session_rows.sessions(old.sessions.filter(pl.Series(is_gone)), rules).with_columns(pl.lit("merged").alias("status"))
     tables = {
         "sessions": _upserts(session_rows.sessions(new.sessions.filter(pl.Series(sent)), rules), gone),
@@ -49,7 +51,7 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
             _lost_steps(old, new, was, is_gone, rules),
         ),
         **{name: changed_rows(facts_then[name], facts_now[name], frames.TABLES[name].key) for name in facts_now},
-        "rollups": rollups.rows(changed, rules, source),
+        "rollups": rollups.rows(changed, rules.interval, source),
     }
     return Said(tables, sent, moved)
 
