@@ -177,9 +177,23 @@ class RollupSettings(Section):
     """What is counted, per interval."""
 
     interval_s: Count = 300
-    """Length of an interval, s; it divides a day."""
+    """Length of an interval in which visits are counted, s; it divides a day."""
+    case_interval_s: Count = 3_600
+    """Length of one in which orders, tickets and what became of lapses are counted, s: they are slower, and their counts are kept for months. It divides a
+    day, and is a multiple of `interval_s`."""
     dimensions: tuple[str, ...] = ("device",)
     """What counts are split by: device, country, acquisition_channel."""
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raises: ValueError on intervals of cases that do not divide a day, or cut an interval of visits."""
+        if 86_400 % self.case_interval_s or self.case_interval_s % self.interval_s:
+            message = (
+                f"case_interval_s must divide a day (86,400 s) and be a multiple of interval_s ({self.interval_s}), "
+                f"which {self.case_interval_s} does not"
+            )
+            raise ValueError(message)
+        return self
 
 
 class FulfilmentSettings(Section):
@@ -350,6 +364,8 @@ class Settings(BaseSettings):
             journeys=self.case_journeys(),
             expectations=tuple(each for each in self.all_expectations() if each.key in CASE_KEYS),
             risk_bands=self.risk.bands(),
+            interval=timedelta(seconds=self.rollups.case_interval_s),
+            dimensions=self.rollups.dimensions,
             store_events=self.store.events if store_events is None else store_events,
         )
 
@@ -363,6 +379,8 @@ class Settings(BaseSettings):
             expectations=tuple(each for each in self.all_expectations() if each.key not in CASE_KEYS),
             ticket_signals=self.support.signals(),
             sentiment=self.support.sentiment(),
+            interval=timedelta(seconds=self.rollups.case_interval_s),
+            dimensions=self.rollups.dimensions,
             store_events=self.store.events if store_events is None else store_events,
         )
 

@@ -55,5 +55,6 @@ def swept(state: FulfilmentState, watermarks: pl.DataFrame, rules: FulfilmentRul
         links=links,
         seen=state.seen.kept(is_asked),
         ids=state.ids.swept(forgotten(watermarks, horizon_ms)),
+        tally=state.tally.swept(gone, watermarks, rules.counted_for),
         swept_ms=highest,
     )

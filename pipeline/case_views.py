@@ -19,9 +19,9 @@ from pipeline.cases_at_risk import CasesAtRisk, Met, at_risk
 from pipeline.frames import TIME
 from pipeline.friction import friction_score
 from pipeline.fulfilment_rules import FulfilmentRules
-from pipeline.groups import NEVER, Groups, Millis
+from pipeline.groups import NEVER, Groups, Millis, Places
 from pipeline.hashing import also128, hash128, hexed
-from pipeline.waits import kept_until, waits
+from pipeline.waits import kept_until, unmet, waits
 
 TOLD = ("cases", "deliveries", "steps", "signals", "outcomes")
 
@@ -32,6 +32,12 @@ class Told:
 
     tables: dict[str, pl.DataFrame]
     """Table of TOLD -> its rows: some columns of frames.TABLES, and `partition`."""
+    who: pl.DataFrame
+    """Whose each case is, in the order of its log."""
+    begun: pl.DataFrame
+    """Its waits that count: WAITS, and `is_lapsed`."""
+    of_signals: Places
+    """The case of each row of `signals`."""
     next_ms: Millis
     """Of each case in the order of its log the first time at or after now beyond which it changes by itself; NEVER: it does not."""
     is_open: pl.Series
@@ -44,7 +50,8 @@ def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
     steps = reached(log, rules.journeys.steps)
     found = fired(log, rules.signals)
     found = found.with_columns(_signal_ids(log, found))
-    waiting = waits(log, rules)
+    begun = waits(log, rules)
+    waiting = unmet(begun)
     over = lapse_rows.lapsed(log, waiting, seen, rules.expectations, rules.seen_within)
     n_signals = Groups(found["case"].to_numpy(), log.n).count(np.ones(found.height, dtype=bool))
     document = case_rows.cases(log, who, steps, n_signals, rules)
@@ -59,7 +66,8 @@ def told(log: CaseLog, seen: pl.DataFrame, rules: FulfilmentRules) -> Told:
         np.flatnonzero(case_rows.is_document(log)), (document["status"] == "open")
     )
     risk = at_risk(log, Met(who, waiting, over, found, seen), rules)
-    return Told(tables, np.minimum(_next(log, waiting, rules), risk.next_ms), is_open, risk)
+    counted = lapse_rows.counted(log, begun, over)
+    return Told(tables, who, counted, found["case"].to_numpy(), np.minimum(_next(log, waiting, rules), risk.next_ms), is_open, risk)
 
 
 def _next(log: CaseLog, waiting: pl.DataFrame, rules: FulfilmentRules) -> Millis:

@@ -22,7 +22,7 @@ from pipeline.ticket_links import linked_by
 from pipeline.ticket_log import TicketLog
 from pipeline.ticket_signal_rows import as_candidates, signal_rows
 from pipeline.ticket_signals import Heard, fired
-from pipeline.ticket_waits import ticket_lapses
+from pipeline.ticket_waits import ticket_waits
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class ToldContacts:
     """`contacts`, `answers`, `signals` -> rows: some columns of frames.TABLES, and `partition`."""
     lapses: pl.DataFrame
     """PERSON + LAPSE: what was expected of support and had not come by its due time."""
+    begun: pl.DataFrame
+    """BEGUN: the waits that count."""
     signals: pl.DataFrame
     """PERSON + SIGNAL: the rows of `signals`, as what may explain a lapse."""
     moments: pl.DataFrame
@@ -66,13 +68,15 @@ def _told(log: PersonLog, seen: pl.DataFrame, rules: JourneysRules) -> ToldConta
     surveys = answers(tickets, rows, log.cases, texts["sentiment"], rules)
     heard = Heard(tickets, texts["sentiment"].to_numpy(), rows["topic"], rules.ticket_signals)
     signals = signal_rows(tickets, fired(heard), rows, surveys)
-    lapses, next_ms = ticket_lapses(tickets, rows, seen, rules)
+    waits = ticket_waits(tickets, rows, seen, rules)
+    next_ms = waits.next_ms
     person = tickets.person[tickets.begins]
     is_waited_for = given_up_ms >= log.people["now_ms"].to_numpy()[person]
     np.minimum.at(next_ms, person[is_waited_for], given_up_ms[is_waited_for])
     return ToldContacts(
         {"contacts": rows, "answers": surveys, "signals": signals.drop("person")},
-        lapses,
+        waits.lapses,
+        waits.begun,
         as_candidates(signals),
         moments(tickets),
         next_ms,

@@ -10,6 +10,7 @@ Cases:   re_arm first -> one wait a key, from its first event of `after`; whenev
 Source:  DESIGN 4
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -134,3 +135,8 @@ class Expectation:
         if self.silence < timedelta(0) or self.recovery < timedelta(0) or (self.within is not None and self.within < timedelta(0)):
             message = f"expectation {self.name!r}: a window is not negative"
             raise ValueError(message)
+
+
+def longest_waits(expectations: Iterable[Expectation]) -> dict[str, timedelta]:
+    """Name of each -> how long it may take until a wait of it is decided, as far as it says so."""
+    return {each.name: (each.within or timedelta()) + each.silence for each in expectations}

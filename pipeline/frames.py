@@ -222,9 +222,9 @@ ROLLUPS = Table(
     _columns(
         (
             _SITE,
-            ("interval_at", TIME, "start of the interval in which the step was reached or the wait began", "UTC"),
+            ("interval_at", TIME, "start of the interval in which the step was reached, the wait began or the signal fired", "UTC"),
             ("interval_s", pl.UInt32, "its length", "s"),
-            ("source", pl.String, "fold that counts: sessions, journeys", ""),
+            ("source", pl.String, "fold that counts: sessions, fulfilment, journeys", ""),
             ("source_partition", pl.UInt32, "its partition", ""),
             ("journey", pl.String, "journey", ""),
             ("step", pl.String, "step", ""),
@@ -240,7 +240,7 @@ ROLLUPS = Table(
                 "",
             ),
             ("n", pl.Int64, "how many, absolute", ""),
-            ("matures_at", TIME, "when every wait of the interval can have elapsed", "UTC"),
+            ("matures_at", TIME, "when every wait that is counted can have been decided", "UTC"),
             _DELETED,
         )
     ),

@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import cases_at_risk, frames
+from pipeline import cases_at_risk, frames, rollups
 from pipeline.awaited_types import belated, noticed
+from pipeline.case_counts import contributions
 from pipeline.case_events import event_rows
 from pipeline.case_log import KNOWN, CaseLog
 from pipeline.case_sweep import swept
@@ -44,7 +45,7 @@ class FulfilmentFold:
     rules: FulfilmentRules = field(default_factory=FulfilmentRules)
     name: ClassVar[str] = "fulfilment"
     family: ClassVar[str] = COMMERCE_FAMILY
-    tables: ClassVar[tuple[str, ...]] = (*TOLD, "events", AT_RISK.name)
+    tables: ClassVar[tuple[str, ...]] = (*TOLD, "rollups", "events", AT_RISK.name)
 
     def empty(self) -> FulfilmentState:
         """Remember nothing."""
@@ -71,8 +72,11 @@ class FulfilmentFold:
             log = _with_events(before, links, after)
             now = told(log, seen.frame(), rules)
             then = told(before, state.seen.frame(), rules) if before.n else None
-            said = self._said(_changes({} if then is None else then.tables, now.tables) | _of_risk(before, then, log, now, rules))
-            kept = _put_back(replace(kept, events=left.events, cases=left.cases), log, now)
+            changes = _changes({} if then is None else then.tables, now.tables) | _of_risk(before, then, log, now, rules)
+            tally, changed = state.tally.told(touched, contributions(log, now, rules), rules.counted_for)
+            changes["rollups"] = rollups.rows(changed, rules.interval, self.name)
+            said = self._said(changes)
+            kept = replace(_put_back(replace(kept, events=left.events, cases=left.cases), log, now), tally=tally)
         tables = said.tables
         if rules.store_events and applied.height:
             tables["events"] = frames.EVENTS.conform(event_rows(applied, rules.journeys.steps))
@@ -103,7 +107,8 @@ class FulfilmentFold:
     def _again(self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         before, _ = _taken(state, _keys_of(partition, said, state))
         now = told(before, state.seen.frame(), self.rules)
-        rows = {**now.tables, AT_RISK.name: now.at_risk.rows}
+        counts = rollups.rows(state.tally.rollups.of_partition(partition), self.rules.interval, self.name)
+        rows = {**now.tables, AT_RISK.name: now.at_risk.rows, "rollups": counts}
         return among(
             {name: of_table.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, of_table in rows.items()}, said
         )

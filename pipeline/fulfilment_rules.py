@@ -9,7 +9,8 @@ from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
 from pipeline.case_risk import CaseRisk
 from pipeline.case_signals import CaseRule
-from pipeline.expectation import CASE_KEYS, Expectation
+from pipeline.count_rules import CountedFor, checked
+from pipeline.expectation import CASE_KEYS, Expectation, longest_waits
 from pipeline.expectations import EXPECTATIONS
 from pipeline.risk import RiskBands
 from pipeline.rule_marks import fingerprint
@@ -41,6 +42,12 @@ class FulfilmentRules:
     """How likely a wait is to lapse."""
     risk_bands: RiskBands = field(default_factory=RiskBands)
     """Which cases are told as at risk, and when again."""
+    interval: timedelta = timedelta(hours=1)
+    """Length of the intervals in which rollups count; divides a day."""
+    count_memory: timedelta = 90 * DAY
+    """How long after its interval and the longest wait that it can be of a count is still corrected; then it is frozen."""
+    dimensions: tuple[str, ...] = ("device",)
+    """What rollups are split by: some of count_rules.DIMENSIONS; of a case only its country is known."""
     store_events: bool = False
     """Whether every applied event becomes a row of `events`."""
     tells_people: bool = False
@@ -48,10 +55,11 @@ class FulfilmentRules:
 
     def __post_init__(self) -> None:
         """Raises: ValueError on a span that is not positive, or names that stand twice."""
-        for name in ("dedup_horizon", "retention", "link_horizon", "seen_within"):
+        for name in ("dedup_horizon", "retention", "link_horizon", "seen_within", "count_memory"):
             if getattr(self, name) < timedelta(milliseconds=1):
                 message = f"{name} must be longer than nothing, not {getattr(self, name)}"
                 raise ValueError(message)
+        checked(self.interval, self.dimensions)
         if self.allowed_lateness < timedelta(0):
             message = f"allowed_lateness must not be negative, not {self.allowed_lateness}"
             raise ValueError(message)
@@ -65,6 +73,11 @@ class FulfilmentRules:
         if len(set(names)) < len(names):
             message = f"expectations: every name once, not {names}"
             raise ValueError(message)
+
+    @cached_property
+    def counted_for(self) -> CountedFor:
+        """How long counts are corrected."""
+        return CountedFor(self.count_memory, longest_waits(self.expectations))
 
     @cached_property
     def fingerprint(self) -> str:

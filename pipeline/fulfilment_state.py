@@ -17,8 +17,10 @@ from pipeline.keyed_rows import KeyedRows
 from pipeline.parcel_links import LINKS
 from pipeline.pieces import Piece, below, within
 from pipeline.rule_marks import RuleMarks
+from pipeline.tally import Tally
 
 KEYED = ("events", "cases", "links", "seen")
+_OTHERS = ("ids", "rules", "tally")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class FulfilmentState:
     links: KeyedRows = field(default_factory=lambda: KeyedRows(LINKS, "parcel_key"))
     seen: KeyedRows = field(default_factory=lambda: KeyedRows(SEEN, "seen_key"))
     ids: EventIds = field(default_factory=EventIds)
+    tally: Tally = field(default_factory=Tally)
     swept_ms: int = 0
     """Highest watermark at the last sweep."""
     rules: RuleMarks = field(default_factory=RuleMarks)
@@ -43,20 +46,20 @@ class FulfilmentState:
     def n_bytes(self) -> int:
         """Memory of all that is remembered, about."""
         keyed: list[KeyedRows] = [getattr(self, name) for name in KEYED]
-        return sum(rows.n_bytes for rows in keyed) + self.ids.n_bytes
+        return sum(rows.n_bytes for rows in keyed) + self.ids.n_bytes + self.tally.n_bytes
 
     def pieces(self, partition: int) -> Iterator[Piece]:
         """All that is remembered of one partition."""
-        for name in (*KEYED, "ids", "rules"):
+        for name in (*KEYED, *_OTHERS):
             yield from below(name, getattr(self, name).pieces(partition))
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
         """This state with one more partition, from its pieces."""
         fresh = self.without(partition)
-        kept = {name: getattr(fresh, name).restored(within(name, frames)) for name in (*KEYED, "ids", "rules")}
+        kept = {name: getattr(fresh, name).restored(within(name, frames)) for name in (*KEYED, *_OTHERS)}
         return replace(fresh, **kept)
 
     def without(self, partition: int) -> Self:
         """This state after one partition was forgotten."""
         kept = {name: getattr(self, name).kept(lambda rows: (rows["partition"] != partition).to_numpy()) for name in KEYED}
-        return replace(self, **kept, ids=self.ids.without(partition), rules=self.rules.without(partition))
+        return replace(self, **kept, **{name: getattr(self, name).without(partition) for name in _OTHERS})

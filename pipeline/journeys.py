@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames, journeys_views, people_changes
+from pipeline import frames, journeys_views, people_changes, rollups
 from pipeline.awaited_types import belated, noticed, told
 from pipeline.commerce import judged
 from pipeline.facts import SAID, SENT
@@ -37,10 +37,14 @@ from pipeline.person_keys import keys_of
 from pipeline.person_links import CLICKSTREAM, identities, learned
 from pipeline.person_records import Arrived, Merged, arrived, merged
 from pipeline.person_state import IDS, KINDS, RECORDS, PersonState
+from pipeline.rollups import CONTRIBUTIONS
 from pipeline.ticket_events import event_rows
 from pipeline.watermark import of_partitions
 
 TICKETS = "ticket"
+
+HELD_COUNTS = frames.schema({"entity": pl.UInt64, **CONTRIBUTIONS})
+"""What holders add to the counts."""
 
 _Known = tuple[pl.DataFrame, Mapping[str, pl.DataFrame], pl.DataFrame]
 """HOLDERS in order of `holder`, what is at home with them, SEEN."""
@@ -56,7 +60,7 @@ class JourneysFold:
     """So many holders are told together: when rules change that is everybody, and memory is not for everybody at once."""
     name: ClassVar[str] = "journeys"
     family: ClassVar[str] = "people"
-    tables: ClassVar[tuple[str, ...]] = (*TOLD, "identities", "events")
+    tables: ClassVar[tuple[str, ...]] = (*TOLD, "identities", "rollups", "events")
 
     def empty(self) -> PersonState:
         """Remember nothing."""
@@ -79,14 +83,20 @@ class JourneysFold:
         kept = replace(state, seen=seen, ids=found.ids, rules=state.rules.told(held, rules.fingerprint))
         said: dict[str, list[pl.DataFrame]] = {}
         passed: tuple[Passed, ...] = ()
+        counts = [HELD_COUNTS.to_frame()]
         n_pieces = -(-len(touched) // self.at_once)
         for some in np.array_split(touched, n_pieces) if n_pieces else ():
             its = came if n_pieces == 1 else came.at(some)
-            kept, rows_of, sent = self._told(state, kept, its, some, after)
+            kept, rows_of, sent, theirs = self._told(state, kept, its, some, after)
             passed += sent
+            counts.append(theirs)
             for name, rows in rows_of.items():
                 said.setdefault(name, []).append(rows)
         tables = {name: rows[0] if len(rows) == 1 else _together(name, rows) for name, rows in said.items()}
+        tally, changed = state.tally.told(touched, pl.concat(counts), rules.counted_for)
+        kept = replace(kept, tally=tally)
+        if changed.height:
+            tables["rollups"] = frames.ROLLUPS.conform(rollups.rows(changed, rules.interval, self.name))
         if rules.store_events and applied.height:
             tables["events"] = frames.EVENTS.conform(event_rows(applied))
         return Step(swept(kept, after, rules), tables, found.rejects, found.fates, after, passed)
@@ -98,6 +108,7 @@ class JourneysFold:
         # A login that we told before the clicks did stays told: taken back, it would be so in their name as well.
         links = state.links.take(holders["holder"].to_numpy())[0].filter(pl.col("told_by") != CLICKSTREAM)
         now["identities"] = identities(holders, links)
+        now["rollups"] = rollups.rows(state.tally.rollups.of_partition(partition), self.rules.interval, self.name)
         now[SENT.name] = pl.concat([sent_now(kind, rows) for kind, rows in records.items()])
         again = {}
         for name in {*now} & {*said}:
@@ -136,8 +147,8 @@ class JourneysFold:
 
     def _told(
         self, was: PersonState, kept: PersonState, came: Arrived, touched: Hashes, watermarks: pl.DataFrame
-    ) -> tuple[PersonState, dict[str, pl.DataFrame], tuple[Passed, ...]]:
-        """These holders after what has come, what to say of them, and what to send on."""
+    ) -> tuple[PersonState, dict[str, pl.DataFrame], tuple[Passed, ...], pl.DataFrame]:
+        """These holders after what has come, what to say of them, what to send on, and what they add to the counts."""
         known, left_holders = kept.holders.take(touched)
         links, left_links = kept.links.take(touched)
         taken = {kind: kept.records(kind).take(touched) for kind in KINDS}
@@ -163,7 +174,7 @@ class JourneysFold:
 
         then, here = at_home(old), at_home(new)
         now_ms = of_partitions(watermarks, holders["partition"].to_numpy())
-        before, tables, next_ms = self._twice(
+        before, tables, next_ms, counts = self._twice(
             (known.sort("holder"), then, was.seen.frame()), (holders, here, kept.seen.frame()), now_ms
         )
         said = people_changes.changes(before, tables, _left(then, new), _came(new, news))
@@ -182,7 +193,7 @@ class JourneysFold:
         put_back = {kind: left.put(new[kind]) for kind, (_, left) in taken.items()}
         put_back |= {"holders": left_holders.put(holders), "links": left_links.put(now_links)}
         state = replace(kept, **put_back)  # type: ignore[arg-type]  # each is KeyedRows
-        return state, {name: rows for name, rows in said.items() if rows.height}, passed
+        return state, {name: rows for name, rows in said.items() if rows.height}, passed, counts
 
     def _tables(
         self, holders: pl.DataFrame, here: Mapping[str, pl.DataFrame], now_ms: NDArray[np.int64], seen: pl.DataFrame
@@ -193,8 +204,8 @@ class JourneysFold:
 
     def _twice(
         self, before: _Known, after: _Known, now_ms: NDArray[np.int64]
-    ) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame], NDArray[np.int64]]:
-        """What there was to say and what there is; and of each holder of after when it changes by itself."""
+    ) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame], NDArray[np.int64], pl.DataFrame]:
+        """What there was to say and what there is; of each holder of after when it changes by itself; and what they add to the counts then."""
         next_ms = np.full(after[0].height, np.iinfo(np.int64).max, dtype=np.int64)
         worth, was_worth = (np.flatnonzero(told_of(holders, here)) for holders, here, _ in (after, before))
         log = log_of(after[0][worth], after[1], now_ms[worth])
@@ -204,12 +215,15 @@ class JourneysFold:
             log = side_by_side(log_of(known, before[1], known["told_ms"].to_numpy()), log)
             seen = pl.concat([before[2].with_columns(of_before(pl.col("partition"))), seen])
         if log.people.is_empty():
-            return {}, {}, next_ms
+            return {}, {}, next_ms, HELD_COUNTS.to_frame()
         found = self.tell(log, seen, self.rules)
         next_ms[worth] = found.next_ms[len(was_worth) :]
         is_before = pl.col("partition") < 0
         then = {name: rows.filter(is_before).with_columns(of_before(pl.col("partition"))) for name, rows in found.tables.items()}
-        return then, {name: rows.filter(~is_before) for name, rows in found.tables.items()}, next_ms
+        counts = found.counts.filter(~is_before).with_columns(pl.col("person") - len(was_worth))
+        entity = after[0]["holder"].gather(worth)[counts["person"]].alias("entity")
+        counts = counts.drop("person").select(entity, pl.all())
+        return then, {name: rows.filter(~is_before) for name, rows in found.tables.items()}, next_ms, counts
 
 
 def _together(name: str, rows: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -7,7 +7,8 @@ from functools import cached_property
 from pipeline.attribution import Attribution
 from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
-from pipeline.expectation import CASE_KEYS, Expectation
+from pipeline.count_rules import CountedFor, checked
+from pipeline.expectation import CASE_KEYS, Expectation, longest_waits
 from pipeline.expectations import OF_PERSONS, OF_TICKETS
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
 from pipeline.rule_marks import fingerprint
@@ -48,11 +49,18 @@ class JourneysRules:
     """A customer is at risk when so much of the usual wait for an order is over; half of it is the median gap, which every second order exceeds."""
     ticket_signals: TicketRule = field(default_factory=TicketRule)
     sentiment: SentimentRule = field(default_factory=SentimentRule)
+    interval: timedelta = HOUR
+    """Length of the intervals in which rollups count; divides a day."""
+    count_memory: timedelta = 90 * DAY
+    """How long after its interval and the longest wait that it can be of a count is still corrected; then it is frozen."""
+    dimensions: tuple[str, ...] = ("device",)
+    """What rollups are split by: some of count_rules.DIMENSIONS, where a lapse says it."""
     store_events: bool = False
     """Whether every applied event of a ticket is a row of `events` too."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on an expectation of a document, or a name that stands twice."""
+        checked(self.interval, self.dimensions)
         if others := [each.name for each in self.expectations if each.key in CASE_KEYS]:
             message = f"expectations of the fold by person are for each ticket or person, and not {', '.join(others)}"
             raise ValueError(message)
@@ -60,6 +68,11 @@ class JourneysRules:
         if len(set(names)) < len(names):
             message = f"expectations: every name once, not {names}"
             raise ValueError(message)
+
+    @cached_property
+    def counted_for(self) -> CountedFor:
+        """How long counts are corrected."""
+        return CountedFor(self.count_memory, longest_waits(self.expectations))
 
     @cached_property
     def fingerprint(self) -> str:

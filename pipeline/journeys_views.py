@@ -4,7 +4,7 @@ Frames:  PersonLog, SEEN -> PeopleTold
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
@@ -16,6 +16,7 @@ from pipeline.groups import Millis
 from pipeline.journeys_rules import JourneysRules
 from pipeline.next_orders import next_orders
 from pipeline.outcome_views import told_outcomes
+from pipeline.people_counts import PEOPLE_COUNTS, Decided, contributions
 from pipeline.person_log import PersonLog
 
 TOLD = ("contacts", "answers", "signals", "outcomes", "customers")
@@ -29,6 +30,8 @@ class PeopleTold:
     """Table of TOLD -> its rows: some columns of frames.TABLES, and `partition`."""
     next_ms: Millis
     """Of each person the first time at or after now beyond which it changes by itself; NEVER: it does not."""
+    counts: pl.DataFrame = field(default_factory=PEOPLE_COUNTS.to_frame)
+    """PEOPLE_COUNTS: what each person adds to the counts."""
 
 
 Tell = Callable[[PersonLog, pl.DataFrame, JourneysRules], PeopleTold]
@@ -44,4 +47,7 @@ def told(log: PersonLog, seen: pl.DataFrame, rules: JourneysRules) -> PeopleTold
     outcomes = told_outcomes(log, lapses, signals, contacts.moments, rules)
     customers = told_customers(log, outcomes.rows, contacts.moments, rules)
     tables = {**contacts.tables, "outcomes": outcomes.rows, "customers": customers.rows}
-    return PeopleTold(tables, reduce(np.minimum, (each.next_ms for each in (contacts, orders, outcomes, customers))))
+    next_ms = reduce(np.minimum, (each.next_ms for each in (contacts, orders, outcomes, customers)))
+    decided = Decided(outcomes.rows, outcomes.silent_ms)
+    counts = contributions(log.people, (contacts.begun, orders.begun), decided, contacts.signals, rules)
+    return PeopleTold(tables, next_ms, counts)

@@ -38,6 +38,15 @@ def lapsed(
     return over.filter(pl.Series(kept, dtype=pl.Boolean))
 
 
+def counted(log: CaseLog, begun: pl.DataFrame, over: pl.DataFrame) -> pl.DataFrame:
+    """The waits that count: all but those that came due where the shop never sends what is awaited. Frames: WAITS, those that have lapsed -> WAITS, `is_lapsed`."""
+    is_ahead = log.now_ms[begun["case"].to_numpy()] <= begun["lapsed_ms"].to_numpy()
+    others = begun.filter(pl.col("is_met") | pl.col("is_void") | pl.Series(is_ahead, dtype=pl.Boolean))
+    return pl.concat(
+        [others.with_columns(pl.lit(value=False).alias("is_lapsed")), over.with_columns(pl.lit(value=True).alias("is_lapsed"))]
+    )
+
+
 def outcomes(log: CaseLog, who: pl.DataFrame, over: pl.DataFrame, rules: FulfilmentRules) -> pl.DataFrame:
     """Frames: WAITS that have lapsed -> rows of frames.OUTCOMES and facts.BESIDE."""
     case, first, last = (over[name].to_numpy() for name in ("case", "first", "last"))

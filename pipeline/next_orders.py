@@ -14,6 +14,7 @@ from pipeline.expectation import Expectation
 from pipeline.groups import NEVER, Millis
 from pipeline.hashing import hex128
 from pipeline.journeys_rules import JourneysRules
+from pipeline.people_counts import BEGUN
 from pipeline.person_log import LAPSE, PERSON, PersonLog
 from pipeline.rhythms import due_ms, orders
 from pipeline.table import TIME, schema
@@ -28,6 +29,8 @@ class NextOrders:
 
     lapses: pl.DataFrame
     """PERSON + LAPSE. `outcome_id`: hash of site, expectation, customer and the order that began the wait."""
+    begun: pl.DataFrame
+    """BEGUN: all waits."""
     next_ms: Millis
     """Of each person when the next wait is due, at or after now; NEVER: none is open."""
 
@@ -38,13 +41,31 @@ def next_orders(log: PersonLog, rules: JourneysRules) -> NextOrders:
     whose = log.people.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("person"), "customer_id", "now_ms")
     # A customer has one key, and all orders are at home there; a guest may come back as anybody.
     found = orders(log.cases).join(whose.filter(pl.col("customer_id").fill_null("") != ""), on="person", maintain_order="left")
-    lapses = [LAPSES.to_frame()]
+    lapses, begun = [LAPSES.to_frame()], [BEGUN.to_frame()]
     for expectation in rules.of_persons:
-        waits = found.with_columns(due_ms(found, expectation)).filter((pl.col("next_ms") > pl.col("due_ms")).fill_null(value=True))
+        every = found.with_columns(due_ms(found, expectation)).with_columns(
+            (pl.col("next_ms") <= pl.col("due_ms")).fill_null(value=False).alias("is_met")
+        )
+        begun.append(_begun(every, expectation))
+        waits = every.filter(~pl.col("is_met")).drop("is_met")
         ahead = waits.filter(pl.col("due_ms") >= pl.col("now_ms"))
         np.minimum.at(next_ms, ahead["person"].to_numpy(), ahead["due_ms"].to_numpy())
         lapses.append(_lapses(waits.filter(pl.col("due_ms") < pl.col("now_ms")), expectation))
-    return NextOrders(pl.concat(lapses), next_ms)
+    return NextOrders(pl.concat(lapses), pl.concat(begun), next_ms)
+
+
+def _begun(waits: pl.DataFrame, expectation: Expectation) -> pl.DataFrame:
+    return waits.select(
+        "person",
+        *(
+            pl.lit(getattr(expectation, said)).alias(name)
+            for name, said in (("expectation", "name"), ("journey", "journey"), ("step", "step"))
+        ),
+        pl.col("placed_ms").alias("began_ms"),
+        (pl.col("due_ms") + milliseconds(expectation.silence)).alias("silent_ms"),
+        "is_met",
+        (~pl.col("is_met") & (pl.col("due_ms") < pl.col("now_ms"))).alias("is_lapsed"),
+    )
 
 
 def _lapses(over: pl.DataFrame, expectation: Expectation) -> pl.DataFrame:

@@ -33,6 +33,8 @@ class ToldOutcomes:
 
     rows: pl.DataFrame
     """Columns of frames.OUTCOMES, `partition` and `person`."""
+    silent_ms: pl.Series
+    """When each is silent, unless somebody makes contact."""
     next_ms: Millis
     """Of each person the first time at or after now beyond which something becomes silent; NEVER: nothing does."""
 
@@ -42,7 +44,8 @@ def told_outcomes(
 ) -> ToldOutcomes:
     """Say what became of these lapses. Frames: all lapses and signals of these people, PERSON + LAPSE and SIGNAL; MOMENTS."""
     if lapses.is_empty():  # of most people, most of the time
-        return ToldOutcomes(pl.DataFrame(schema=_SHAPE), np.full(log.people.height, NEVER, dtype=np.int64))
+        nobody_s = pl.Series("silent_ms", [], pl.Int64)
+        return ToldOutcomes(pl.DataFrame(schema=_SHAPE), nobody_s, np.full(log.people.height, NEVER, dtype=np.int64))
     lapses = _that_lapsed(known(lapses), known(log.cases))
     of_persons = [each.name for each in rules.of_persons]
     people = log.people.select(
@@ -78,7 +81,7 @@ def told_outcomes(
         .alias("decided_at"),
         pl.coalesce("person_customer_id", "customer_id").alias("customer_id"),
     )
-    return ToldOutcomes(rows.select("person", *_COLUMNS), _next(log, rows))
+    return ToldOutcomes(rows.select("person", *_COLUMNS), rows["silent_at"].to_physical().alias("silent_ms"), _next(log, rows))
 
 
 def known(frame: pl.DataFrame) -> pl.DataFrame:

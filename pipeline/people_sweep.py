@@ -89,4 +89,5 @@ def swept(state: PersonState, watermarks: pl.DataFrame, rules: JourneysRules) ->
         asked: NDArray[np.bool_] = rows["day"].to_numpy() >= least
         return asked
 
-    return replace(state, **kept, seen=state.seen.kept(is_asked), ids=state.ids.swept(forget), swept_ms=highest)
+    tally = state.tally.swept(gone, watermarks, rules.counted_for)
+    return replace(state, **kept, seen=state.seen.kept(is_asked), ids=state.ids.swept(forget), tally=tally, swept_ms=highest)

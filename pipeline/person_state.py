@@ -20,6 +20,7 @@ from pipeline.keyed_rows import KeyedRows
 from pipeline.person_log import FACT_IDS, FACTS
 from pipeline.pieces import Piece, below, within
 from pipeline.rule_marks import RuleMarks
+from pipeline.tally import Tally
 
 PLACED = schema(
     {
@@ -67,6 +68,7 @@ HELD_LINKS = schema(
 )
 
 _KEYED = (*KINDS, "holders", "links", "seen")
+_OTHERS = ("ids", "rules", "tally")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class PersonState:
     seen: KeyedRows = field(default_factory=lambda: KeyedRows(SEEN, "seen_key"))
     ids: EventIds = field(default_factory=EventIds)
     rules: RuleMarks = field(default_factory=RuleMarks)
+    tally: Tally = field(default_factory=Tally)
     swept_ms: int = 0
     """Highest watermark at the last sweep."""
 
@@ -100,19 +103,19 @@ class PersonState:
     def n_bytes(self) -> int:
         """Memory of all that is remembered, about."""
         keyed: list[KeyedRows] = [getattr(self, name) for name in _KEYED]
-        return sum(rows.n_bytes for rows in keyed) + self.ids.n_bytes
+        return sum(rows.n_bytes for rows in keyed) + self.ids.n_bytes + self.tally.n_bytes
 
     def pieces(self, partition: int) -> Iterator[Piece]:
         """All that is remembered of one partition."""
-        for name in (*_KEYED, "ids", "rules"):
+        for name in (*_KEYED, *_OTHERS):
             yield from below(name, getattr(self, name).pieces(partition))
 
     def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
         """This state with one more partition, from its pieces."""
         fresh = self.without(partition)
-        return replace(fresh, **{name: getattr(fresh, name).restored(within(name, frames)) for name in (*_KEYED, "ids", "rules")})
+        return replace(fresh, **{name: getattr(fresh, name).restored(within(name, frames)) for name in (*_KEYED, *_OTHERS)})
 
     def without(self, partition: int) -> Self:
         """This state after one partition was forgotten."""
         kept = {name: getattr(self, name).kept(lambda rows: (rows["partition"] != partition).to_numpy()) for name in _KEYED}
-        return replace(self, **kept, ids=self.ids.without(partition), rules=self.rules.without(partition))
+        return replace(self, **kept, **{name: getattr(self, name).without(partition) for name in _OTHERS})

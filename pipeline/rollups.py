@@ -1,23 +1,26 @@
-"""Counts per interval and segment, absolute: what the sessions add to them, and what they add no more.
+"""Counts per interval and segment, absolute: what visits, cases and people add to them, and what they add no more.
 
-A session's contributions are looked at before and after a step; the difference moves the counts. A count is sent whole, so a repeated row changes
+What an entity contributes is looked at before and after a step; the difference moves the counts. A count is sent whole, so a repeated row changes
 nothing; one that falls to nothing is sent as 0.
 
-Frames:  Told, rows of signals and outcomes -> CONTRIBUTIONS -> frames.ROLLUPS
+Frames:  CONTRIBUTIONS -> COUNTS -> frames.ROLLUPS
+Time:    a count is mature when every wait in it can have been decided: the latest `matures_ms` of what is counted
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
 from pipeline import frames
-from pipeline.journey_map import step_table
+from pipeline.count_rules import DIMENSIONS
+from pipeline.expectation import Expectation
+from pipeline.hashing import Hashes, hash64
 from pipeline.keyed_rows import KeyedRows, living
+from pipeline.passed import COUNT, COUNTS, Passed
 from pipeline.pieces import Piece
-from pipeline.session_rules import DIMENSIONS, SessionRules
-from pipeline.session_views import Told
 from pipeline.watermark import milliseconds
 
 SEGMENT = frames.schema(
@@ -35,32 +38,40 @@ SEGMENT = frames.schema(
 )
 """What a count is of; a dimension that was not chosen is ''."""
 
-COUNTS = frames.schema({"key": pl.UInt64, **SEGMENT, "n": pl.Int64})
+CONTRIBUTIONS = frames.schema({**SEGMENT, "matures_ms": pl.Int64, "n": pl.Int64})
+"""What adds to a count, and when it can have been decided."""
+
+COUNTED = frames.schema({"key": pl.UInt64, **CONTRIBUTIONS})
+"""What a count is made of: a row for each time at which some of it matures."""
 
 
 @dataclass(frozen=True)
 class Rollups:
     """The counts that can still change."""
 
-    counts: KeyedRows = field(default_factory=lambda: KeyedRows(COUNTS, "key"))
+    counts: KeyedRows = field(default_factory=lambda: KeyedRows(COUNTED, "key"))
 
     def moved(self, before: pl.DataFrame, after: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
-        """The counts after what contributed `before` contributes `after`, and those that changed. Frames: SEGMENT and `n`, twice -> COUNTS."""
-        signs = [
-            before.with_columns(-pl.col("n")),
-            after,
-        ]
-        change = pl.concat(signs).group_by(SEGMENT.names()).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
+        """The counts after what contributed `before` contributes `after`, and those that changed. Frames: CONTRIBUTIONS, twice -> COUNTED."""
+        signed = pl.concat([before.with_columns(-pl.col("n")), after])
+        change = signed.group_by([*SEGMENT.names(), "matures_ms"]).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
+        return self.changed(keyed(change))
+
+    def changed(self, change: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
+        """The same of what is to be added. Frames: COUNTED -> COUNTED."""
         if change.is_empty():
-            return self, COUNTS.to_frame()
-        change = _keyed(change)
+            return self, COUNTED.to_frame()
         was, left = self.counts.take(np.unique(change["key"].to_numpy()))
-        both = pl.concat([was, change]).group_by(["key", *SEGMENT.names()]).agg(pl.col("n").sum())
-        changed = both.join(change.select(SEGMENT.names()), on=SEGMENT.names(), how="semi", nulls_equal=True)
-        return Rollups(left.put(both)), changed
+        both = pl.concat([was, change]).group_by(["key", *SEGMENT.names(), "matures_ms"]).agg(pl.col("n").sum())
+        return Rollups(left.put(both.filter(pl.col("n") != 0))), both
+
+    def of(self, keys: Hashes) -> pl.DataFrame:
+        """What counts of these keys (ascending, each once) are of. Frames: -> `key` and SEGMENT."""
+        found, _ = self.counts.take(keys)
+        return found.select("key", *SEGMENT.names()).unique("key")
 
     def of_partition(self, partition: int) -> pl.DataFrame:
-        """The counts of one partition. Frames: -> COUNTS."""
+        """The counts of one partition. Frames: -> COUNTED."""
         return self.counts.frame().filter(pl.col("partition") == partition)
 
     def kept(self, since_ms: Mapping[int, int]) -> "Rollups":
@@ -83,89 +94,87 @@ class Rollups:
         return replace(self, counts=self.counts.kept(lambda rows: (rows["partition"] != partition).to_numpy()))
 
     def pieces(self, partition: int) -> Iterator[Piece]:
-        """The counts of one partition, without `key`, which is of this process only."""
-        for piece in self.counts.pieces(partition):
-            yield replace(piece, frame=lambda made=piece.frame: made().drop("key", strict=False))  # type: ignore[misc]  # mypy infers no lambda with a default
+        """The counts of one partition."""
+        yield from self.counts.pieces(partition)
 
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "Rollups":
-        """These as well, from pieces."""
-        counts = living(frames)
-        return self if counts is None else replace(self, counts=self.counts.put(_keyed(counts)))
+        """These as well, from pieces. Of earlier versions some have no key that lasts, and do not say when they mature."""
+        rows = living(frames)
+        if rows is None:
+            return self
+        late = () if "matures_ms" in rows.columns else (pl.lit(None, pl.Int64).alias("matures_ms"),)
+        return replace(self, counts=self.counts.put(keyed(rows.with_columns(*late))))
 
 
-def _keyed(counts: pl.DataFrame) -> pl.DataFrame:
-    return counts.with_columns(pl.struct(SEGMENT.names()).hash().alias("key")).select(COUNTS.names())
+def keyed(counts: pl.DataFrame) -> pl.DataFrame:
+    """Contributions with the key of their count, which is the same for ever. Frames: CONTRIBUTIONS -> COUNTED."""
+    if counts.is_empty():
+        return COUNTED.to_frame()
+    key = hash64(*(counts[name].cast(pl.String) for name in SEGMENT))
+    return counts.with_columns(pl.Series("key", key, pl.UInt64)).select(COUNTED.names())
 
 
-def contributions(told: Told, facts: Mapping[str, pl.DataFrame], rules: SessionRules) -> pl.DataFrame:
-    """What these sessions add to the counts. Frames: Told, its SIGNALS and OUTCOMES -> SEGMENT and `n`."""
-    segment = ["partition", "site", *rules.dimensions]
-    interval_ms = milliseconds(rules.interval)
-    interval = (pl.col("ms") // interval_ms * interval_ms).alias("interval_ms")
-    sessions = told.sessions.select(*segment, "is_bot", "status", "journey_no", pl.col("first_ms").alias("ms"))
-    steps = pl.concat(
-        [
-            told.steps.select(pl.col("first_ms").alias("ms"), pl.col("journey_no").alias("no"), "step"),
-            sessions.drop("ms")[told.steps["group"].to_numpy()],
-        ],
-        how="horizontal",
+def interval_of(ms: str, interval: timedelta) -> pl.Expr:
+    """The interval in which a time lies."""
+    length = milliseconds(interval)
+    return (pl.col(ms) // length * length).alias("interval_ms")
+
+
+def end_of(ms: pl.Expr, interval: timedelta) -> pl.Expr:
+    """The first end of an interval at or after a time: counts of one interval mature at few times."""
+    length = milliseconds(interval)
+    return -(-ms // length) * length
+
+
+def signal_matures(ms: str, interval: timedelta, lateness: timedelta) -> pl.Expr:
+    """What has fired is known when the interval is over."""
+    length = milliseconds(interval)
+    return (pl.col(ms) // length * length + length + milliseconds(lateness)).alias("matures_ms")
+
+
+def named(expectations: Sequence[Expectation]) -> pl.DataFrame:
+    """Name, journey and step of each, as counts call them: a row an expectation."""
+    columns = {"expectation": "name", "journey": "journey", "step": "step"}
+    return pl.DataFrame(
+        {column: [getattr(each, name) for each in expectations] for column, name in columns.items()},
+        schema=dict.fromkeys(columns, pl.Categorical()),
     )
-    # Counted by number first: names are looked up for what is left.
-    reached = (
-        steps.filter(~pl.col("is_bot"))
-        .group_by(
-            *segment,
-            interval,
-            pl.col("no").alias("journey_no"),
-            "step",
-            (pl.col("status") == "converted") & (pl.col("journey_no") == pl.col("no")),
-        )
-        .agg(pl.len().cast(pl.Int64).alias("n"))
-        .join(step_table(rules.journeys), on=["journey_no", "step"])
-        .drop("step")
-        .rename({"step_name": "step"})
-    )
-    people = sessions.filter(~pl.col("is_bot")).group_by(*segment, interval).agg(pl.len().cast(pl.Int64).alias("n"))
-    parts = [
-        _measured(people, "sessions", rules),
-        _measured(reached, "reached", rules),
-        _measured(reached.filter("status", pl.col("is_goal") == 1), "converted", rules),
-        *(
-            _measured(
-                facts[table]
-                .with_columns(pl.col(at).cast(pl.Int64).alias("ms"), pl.lit(1, dtype=pl.Int64).alias("n"))
-                .with_columns(interval),
-                measure,
-                rules,
-            )
-            for table, at, measure in (("outcomes", "began_at", "abandoned"), ("signals", "fired_at", "signals"))
-        ),
+
+
+def measured(counted: pl.DataFrame, measure: str, dimensions: Sequence[str], *beside: str) -> pl.DataFrame:
+    """Frames: any with some columns of CONTRIBUTIONS, `n` and `matures_ms` among them -> CONTRIBUTIONS, and what is beside them."""
+    known = {*counted.columns} - {name for name in DIMENSIONS if name not in dimensions}
+    columns = [
+        pl.lit(measure, dtype=dtype).alias(name)
+        if name == "measure"
+        else pl.lit("", dtype=dtype).alias(name)
+        if name not in known
+        else pl.col(name).cast(dtype).fill_null("")
+        if dtype == pl.Categorical()
+        else pl.col(name).cast(dtype)
+        for name, dtype in CONTRIBUTIONS.items()
     ]
-    return pl.concat(parts)
+    return counted.select(*beside, *columns)
 
 
-def rows(counts: pl.DataFrame, rules: SessionRules, source: str) -> pl.DataFrame:
-    """Frames: COUNTS -> ROLLUPS."""
-    matures = pl.duration(milliseconds=pl.lit(milliseconds(rules.interval + rules.gap + rules.allowed_lateness)))
-    at = pl.col("interval_ms").cast(frames.TIME)
-    return counts.select(
+def rows(counts: pl.DataFrame, interval: timedelta, source: str) -> pl.DataFrame:
+    """Frames: COUNTED, every part of each count -> ROLLUPS."""
+    is_there = pl.col("n") > 0
+    whole = counts.group_by(SEGMENT.names()).agg(
+        pl.col("n").sum(), pl.coalesce(pl.col("matures_ms").filter(is_there).max(), pl.col("matures_ms").max())
+    )
+    return whole.select(
         *(pl.col(name).cast(pl.String) for name in SEGMENT.names() if SEGMENT[name] == pl.Categorical()),
-        at.alias("interval_at"),
-        pl.lit(int(rules.interval.total_seconds()), dtype=pl.UInt32).alias("interval_s"),
+        pl.col("interval_ms").cast(frames.TIME).alias("interval_at"),
+        pl.lit(int(interval.total_seconds()), dtype=pl.UInt32).alias("interval_s"),
         pl.lit(source).alias("source"),
         pl.col("partition").cast(pl.UInt32).alias("source_partition"),
         "n",
-        (at + matures).cast(frames.TIME).alias("matures_at"),
+        pl.col("matures_ms").cast(frames.TIME).alias("matures_at"),
         "partition",
     )
 
 
-def _measured(counted: pl.DataFrame, measure: str, rules: SessionRules) -> pl.DataFrame:
-    """Frames: any with some columns of SEGMENT, and `n` -> SEGMENT and `n`."""
-    known = {*counted.columns} - {name for name in DIMENSIONS if name not in rules.dimensions}
-    columns = [pl.col(name) if name in known else pl.lit("").alias(name) for name in SEGMENT.names() if name != "measure"]
-    typed = [pl.col(name).cast(dtype) for name, dtype in SEGMENT.items()]
-    filled = [
-        column.fill_null("") if SEGMENT[name] == pl.Categorical() else column for name, column in zip(SEGMENT, typed, strict=True)
-    ]
-    return counted.select(*columns, pl.lit(measure).alias("measure"), "n").select(*filled, "n")
+def told_by_site(rows: pl.DataFrame) -> Passed:
+    """Counts for whoever judges them. Frames: ROLLUPS and `partition`."""
+    return Passed(COUNTS, COUNT, rows.with_columns(pl.concat_str(pl.lit("site:"), "site").alias("key")))

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames, rollups, session_rows, visits_at_risk
+from pipeline import frames, rollups, session_counts, session_rows, visits_at_risk
 from pipeline.changed_rows import changed_rows
 from pipeline.groups import rows_or_none
 from pipeline.risk_tables import AT_RISK
@@ -42,7 +42,9 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
     is_gone = np.ones(old.sessions.height, dtype=bool)
     is_gone[was[was >= 0]] = False
     facts_then, facts_now = _facts(old, rules), _facts(new, rules)
-    moved, changed = counts.moved(rollups.contributions(old, facts_then, rules), rollups.contributions(new, facts_now, rules))
+    moved, changed = counts.moved(
+        session_counts.contributions(old, facts_then, rules), session_counts.contributions(new, facts_now, rules)
+    )
     gone = session_rows.sessions(old.sessions.filter(pl.Series(is_gone)), rules).with_columns(pl.lit("merged").alias("status"))
     tables = {
         "sessions": _upserts(session_rows.sessions(new.sessions.filter(pl.Series(sent)), rules), gone),
@@ -51,7 +53,7 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
             _lost_steps(old, new, was, is_gone, rules),
         ),
         **{name: changed_rows(facts_then[name], facts_now[name], frames.TABLES[name].key) for name in facts_now},
-        "rollups": rollups.rows(changed, rules, source),
+        "rollups": rollups.rows(changed, rules.interval, source),
     }
     return Said(tables, Since(was, is_gone, sent), moved)
 

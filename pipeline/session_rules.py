@@ -3,15 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from pipeline.count_rules import checked
 from pipeline.definitions import AnySignal
 from pipeline.expectation import CUSTOMER_SILENCE, RECOVERY
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
 from pipeline.risk import RiskBands
 from pipeline.session_risk import SessionRisk
 from pipeline.signals import SIGNALS
-
-DIMENSIONS = ("device", "country", "acquisition_channel")
-"""Columns of a session that a count may be split by."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class SessionRules:
     interval: timedelta = timedelta(minutes=5)
     """Length of the intervals in which rollups count; divides a day."""
     dimensions: tuple[str, ...] = ("device",)
-    """What rollups are split by: some of DIMENSIONS."""
+    """What rollups are split by: some of count_rules.DIMENSIONS."""
     store_events: bool = False
     """Whether every applied event becomes a row of `events`."""
     send_every: timedelta = timedelta(minutes=1)
@@ -63,12 +61,7 @@ class SessionRules:
         if self.retention < self.gap:
             message = f"retention ({self.retention}) must not be shorter than gap ({self.gap})"
             raise ValueError(message)
-        if timedelta(days=1) % self.interval:
-            message = f"interval must divide a day, which {self.interval} does not"
-            raise ValueError(message)
-        if unknown := set(self.dimensions) - set(DIMENSIONS):
-            message = f"dimensions: {', '.join(sorted(unknown))} is none of {', '.join(DIMENSIONS)}"
-            raise ValueError(message)
+        checked(self.interval, self.dimensions)
 
     def _own_signals_are_at_a_step(self) -> None:
         """Raises: ValueError on a user's own signal whose step no journey has."""

@@ -110,7 +110,9 @@ class SessionsFold:
         of_partition = np.full(len(site), partition, dtype=np.int32)
         before, _ = taken(state, np.unique(visitor_keys(of_partition, site, visitor_id)))
         as_sent = told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
-        now = every_row(as_sent, rules) | {"rollups": rollups.rows(state.rollups.of_partition(partition), rules, self.name)}
+        now = every_row(as_sent, rules) | {
+            "rollups": rollups.rows(state.rollups.of_partition(partition), rules.interval, self.name)
+        }
         return among({name: rows.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, rows in now.items()}, said)
 
 

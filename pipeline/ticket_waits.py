@@ -1,6 +1,6 @@
 """What was expected of support and did not come: the engine of waits, with a ticket as the case.
 
-Frames:  TicketLog, rows of `contacts`, SEEN -> PERSON + LAPSE
+Frames:  TicketLog, rows of `contacts`, SEEN -> TicketWaits
 Cases:   a ticket that the shop has begun -> begins no wait | a survey -> neither begins one nor ends one
          `outcome_id` -> hash of site, expectation, ticket and the first event that armed the wait
 """
@@ -17,11 +17,13 @@ from pipeline.expectation import Expectation
 from pipeline.groups import NEVER, Millis, Places, told_ms
 from pipeline.hashing import hex128
 from pipeline.journeys_rules import JourneysRules
-from pipeline.lapse_rows import lapsed
+from pipeline.lapse_rows import counted, lapsed
+from pipeline.people_counts import BEGUN
 from pipeline.person_log import LAPSE, PERSON
+from pipeline.rollups import named
 from pipeline.table import TIME
 from pipeline.ticket_log import TicketLog
-from pipeline.waits import waits
+from pipeline.waits import unmet, waits
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,41 @@ class _Asked:
     promise_by: Literal["time"] = "time"
 
 
-def ticket_lapses(log: TicketLog, contacts: pl.DataFrame, seen: pl.DataFrame, rules: JourneysRules) -> tuple[pl.DataFrame, Millis]:
-    """What has lapsed by now, in the order of the log of a person; and when of each person something follows. Frames: -> PERSON + LAPSE."""
+@dataclass(frozen=True)
+class TicketWaits:
+    """What was expected of support."""
+
+    lapses: pl.DataFrame
+    """PERSON + LAPSE: what has lapsed by now, in the order of the log of a person."""
+    begun: pl.DataFrame
+    """BEGUN: all waits that count."""
+    next_ms: Millis
+    """Of each person when something follows."""
+
+
+def ticket_waits(log: TicketLog, contacts: pl.DataFrame, seen: pl.DataFrame, rules: JourneysRules) -> TicketWaits:
+    """Say everything."""
     rows = np.flatnonzero((log.ticket >= 0) & ~log.marked(log.is_outbound))
     rows = rows[np.argsort(log.ticket[rows], kind="stable")]
     tickets, asked = _as_cases(log, rows), _Asked(rules.of_tickets, rules.calendars)
-    waiting = waits(tickets, asked)
+    begun = waits(tickets, asked)
+    waiting = unmet(begun)
     over = lapsed(tickets, waiting, seen, asked.expectations, rules.seen_within)
-    return _rows(log, rows, contacts, over, asked.expectations), _next(log, waiting)
+    lapses = _rows(log, rows, contacts, over, asked.expectations)
+    return TicketWaits(lapses, _begun(log, rows, counted(tickets, begun, over), asked.expectations), _next(log, waiting))
+
+
+def _begun(log: TicketLog, rows: Places, waits: pl.DataFrame, expectations: tuple[Expectation, ...]) -> pl.DataFrame:
+    return (
+        named(expectations)[waits["expectation"].cast(pl.UInt32)]
+        .cast(pl.String)
+        .with_columns(
+            pl.Series("person", log.person[log.begins[waits["case"].to_numpy()]], pl.Int64),
+            pl.Series("began_ms", log.ms[rows[waits["first"].to_numpy()]], pl.Int64),
+            *(waits[name] for name in ("silent_ms", "is_met", "is_lapsed")),
+        )
+        .select(BEGUN.names())
+    )
 
 
 def _as_cases(log: TicketLog, rows: Places) -> CaseLog:

@@ -34,9 +34,11 @@ WAITS = schema(
         "met_ms": pl.Int64,
         "silent_ms": pl.Int64,
         "recovery_ms": pl.Int64,
+        "is_met": pl.Boolean,
+        "is_void": pl.Boolean,
     }
 )
-"""A wait that is not met or voided in time. `expectation`: its place in the rules; `sub`: number of the parcel, step, return, -1: none; `first`, `last`: rows of the
+"""A wait. `is_met`, `is_void`: by its due time, whichever came first; if neither, it lapses, or will. `expectation`: its place in the rules; `sub`: number of the parcel, step, return, -1: none; `first`, `last`: rows of the
 first and the last event that armed it; `met_ms` NEVER: not met; `silent_ms`, `recovery_ms`: until when nothing is decided, and until when it can recover."""
 
 
@@ -70,7 +72,7 @@ class _Rows:
 
 
 def waits(log: CaseLog, rules: WaitRules) -> pl.DataFrame:
-    """All waits that lapse, or will if nothing happens. Frames: -> WAITS."""
+    """All waits that ever began. Frames: -> WAITS."""
     found = [WAITS.to_frame()]
     subs: dict[Key, Places] = {}
     for place, expectation in enumerate(rules.expectations):
@@ -83,6 +85,11 @@ def waits(log: CaseLog, rules: WaitRules) -> pl.DataFrame:
             subs[expectation.key] = sub_keys(log, expectation.key)
         found.append(_waits(log, rules, place, arms, subs[expectation.key]))
     return pl.concat(found)
+
+
+def unmet(found: pl.DataFrame) -> pl.DataFrame:
+    """Those that lapse, or will if nothing happens. Frames: WAITS -> WAITS."""
+    return found.filter(~pl.col("is_met") & ~pl.col("is_void"))
 
 
 def sub_keys(log: CaseLog, key: Key) -> Places:
@@ -106,8 +113,7 @@ def _waits(log: CaseLog, rules: WaitRules, place: int, arms: Mask, sub: Places) 
         return WAITS.to_frame()
     found = (_first if expectation.re_arm == "first" else _latest)(rows, due_ms)
     first, last, due, met, void = found
-    in_time = (met <= due) | ((void <= due) & (void <= met))
-    first, last, due, met = (values[~in_time] for values in (first, last, due, met))
+    is_met = (met <= due) & (met <= void)
     lapsed_ms = np.maximum(due, log.ms[first])
     return pl.DataFrame(
         {
@@ -121,6 +127,8 @@ def _waits(log: CaseLog, rules: WaitRules, place: int, arms: Mask, sub: Places) 
             "met_ms": met,
             "silent_ms": lapsed_ms + milliseconds(expectation.silence),
             "recovery_ms": lapsed_ms + milliseconds(expectation.recovery),
+            "is_met": is_met,
+            "is_void": (void <= due) & ~is_met,
         },
         schema=WAITS,
     )

@@ -24,7 +24,7 @@ FAR = MONDAY + 400 * DAY
 
 BERLIN = Calendar("Europe/Berlin", time(8), time(18), holidays=frozenset({date(2026, 3, 4), date(2026, 4, 3)}))
 
-RULES = FulfilmentRules(expectations=tuple(replace(each, enabled="on") for each in EXPECTATIONS))
+RULES = FulfilmentRules(expectations=tuple(replace(each, enabled="on") for each in EXPECTATIONS), count_memory=900 * DAY)
 """Everything lapses, whether the shop is known to send it or not."""
 
 OTHER_RULES = replace(
@@ -34,6 +34,8 @@ OTHER_RULES = replace(
         for number, each in enumerate(EXPECTATIONS)
     ),
     promise_by="day",
+    dimensions=("country", "device"),
+    interval=DAY,
     calendars=Calendars({"shop": BERLIN}, Calendar("America/New_York")),
     link_horizon=DAY,
     allowed_lateness=timedelta(0),

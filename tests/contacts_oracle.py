@@ -13,7 +13,7 @@ from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journeys_rules import JourneysRules
 from pipeline.sentiment import LANGUAGES, SentimentRule, sentiments
 from pipeline.ticket_signals import TICKET_SIGNALS, TicketRule
-from tests.fulfilment_oracle import Case, Wait, waits_of
+from tests.fulfilment_oracle import Case, Wait, state_of, waits_of
 from tests.oracle import hashed, row_of
 from tests.people_oracle import SURVEYS, Person, first_of, said
 from tests.session_oracle import Row
@@ -302,6 +302,15 @@ def lapse_rows(
     person: Person, contacts: Mapping[str, Row], tickets: Mapping[str, Sequence[Row]], rules: JourneysRules
 ) -> Iterator[Row]:
     """Waits for support that have lapsed: of every ticket that the shop has not begun."""
+    for ticket_id, expectation, wait, state, lapsed in judged_waits(person, tickets, rules):
+        if state == "lapsed":
+            yield lapse_row(contacts[ticket_id], expectation, wait, lapsed)
+
+
+def judged_waits(
+    person: Person, tickets: Mapping[str, Sequence[Row]], rules: JourneysRules
+) -> Iterator[tuple[str, Expectation, Wait, str, datetime]]:
+    """All waits for support, what became of each, and when it would lapse; less those for what the shop never sends."""
     for ticket_id, events in tickets.items():
         if is_outbound(events):
             continue
@@ -309,13 +318,11 @@ def lapse_rows(
         for expectation in (each for each in rules.expectations if each.key == "ticket" and each.enabled != "off"):
             for wait in waits_of(case, expectation):
                 lapsed = max(wait.due, wait.first["event_at"])
-                in_time = wait.met is not None and wait.met <= wait.due
-                voided = wait.void is not None and wait.void <= wait.due and (wait.met is None or wait.void <= wait.met)
-                if in_time or voided or not person.passed(lapsed):
+                state = state_of(wait, is_over=person.passed(lapsed))
+                is_auto = expectation.enabled == "auto"
+                if state == "lapsed" and is_auto and not person.has_seen(expectation.expect, lapsed, rules.seen_within):
                     continue
-                if expectation.enabled == "auto" and not person.has_seen(expectation.expect, lapsed, rules.seen_within):
-                    continue
-                yield lapse_row(contacts[ticket_id], expectation, wait, lapsed)
+                yield ticket_id, expectation, wait, state, lapsed
 
 
 def lapse_row(contact: Row, expectation: Expectation, wait: Wait, lapsed: datetime) -> Row:

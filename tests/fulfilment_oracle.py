@@ -21,6 +21,7 @@ from pipeline.case_signals import CASE_SIGNALS, JOURNEY_OF
 from pipeline.expectation import PARCEL_TYPES, Expectation
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.hashing import also64, hash128
+from tests.counts_oracle import Counted, of_signal, of_wait, rollup_rows
 from tests.oracle import hashed, row_of
 from tests.session_oracle import APPLIED, Row, Watermarks, verdicts
 
@@ -78,9 +79,10 @@ def tables(log: Iterable[Row], rules: FulfilmentRules, watermarks: Watermarks | 
     judged, reached = verdicts(log, rules)
     applied = [verdict.record for verdict in judged if verdict.fate == APPLIED]
     reached = reached if watermarks is None else watermarks
-    found: dict[str, list[Row]] = {name: [] for name in ("cases", "deliveries", "steps", "signals", "outcomes")}
+    found: dict[str, list[Row]] = {name: [] for name in ("cases", "deliveries", "steps", "signals", "outcomes", "rollups")}
     for partition in sorted({event["partition"] for event in applied}):
         events = [event for event in applied if event["partition"] == partition]
+        counted: list[Counted] = []
         for case in cases_of(events, rules, reached[partition]):
             case.signals = list(signal_rows(case))
             case.lapses = list(lapse_rows(case, events))
@@ -90,7 +92,19 @@ def tables(log: Iterable[Row], rules: FulfilmentRules, watermarks: Watermarks | 
             found["deliveries"] += delivery_rows(case)
             found["signals"] += [row_of("signals", **row) for row in case.signals]
             found["outcomes"] += [row_of("outcomes", **row) for row in case.lapses]
+            counted += counts_of(case, events)
+        found["rollups"] += rollup_rows(counted, rules, "fulfilment", partition)
     return found
+
+
+def counts_of(case: Case, everything: list[Row]) -> Iterator[Counted]:
+    """What it adds to the counts."""
+    country = case.first("country")
+    for expectation, wait, state, lapsed in judged_waits(case, everything):
+        decided = lapsed + expectation.silence if case.rules.tells_people else lapsed
+        yield from of_wait(case.site, expectation, wait.first["event_at"], state, decided, country=country)
+    for row in case.signals:
+        yield of_signal(row, country=country)
 
 
 def order_of(event: Row) -> tuple[datetime, int]:
@@ -305,19 +319,33 @@ def was_seen(expectation: Expectation, at: datetime, site: str, events: list[Row
     )  # fmt: skip
 
 
-def lapse_rows(case: Case, everything: list[Row]) -> Iterator[Row]:
-    """Its rows of `outcomes`; their causes tells whoever knows the person."""
-    for expectation in case.rules.expectations:
-        if expectation.enabled == "off":
-            continue
+def state_of(wait: Wait, *, is_over: bool) -> str:
+    """Met, void, lapsed, or open."""
+    in_time = wait.met is not None and wait.met <= wait.due
+    voided = wait.void is not None and wait.void <= wait.due and (wait.met is None or wait.void <= wait.met)
+    if in_time and voided:
+        return "met" if wait.met == wait.void else "void"
+    if in_time or voided:
+        return "met" if in_time else "void"
+    return "lapsed" if is_over else "open"
+
+
+def judged_waits(case: Case, everything: list[Row]) -> Iterator[tuple[Expectation, Wait, str, datetime]]:
+    """All its waits, what became of each, and when it would lapse; less those for what the shop never sends."""
+    for expectation in (each for each in case.rules.expectations if each.enabled != "off"):
         for wait in waits_of(case, expectation):
             lapsed = max(wait.due, wait.first["event_at"])
-            in_time = wait.met is not None and wait.met <= wait.due
-            voided = wait.void is not None and wait.void <= wait.due and (wait.met is None or wait.void <= wait.met)
-            if in_time or voided or not case.passed(lapsed):
+            state = state_of(wait, is_over=case.passed(lapsed))
+            is_auto = expectation.enabled == "auto"
+            if state == "lapsed" and is_auto and not was_seen(expectation, lapsed, case.site, everything, case.rules):
                 continue
-            if expectation.enabled == "auto" and not was_seen(expectation, lapsed, case.site, everything, case.rules):
-                continue
+            yield expectation, wait, state, lapsed
+
+
+def lapse_rows(case: Case, everything: list[Row]) -> Iterator[Row]:
+    """Its rows of `outcomes`; their causes tells whoever knows the person."""
+    for expectation, wait, state, lapsed in judged_waits(case, everything):
+        if state == "lapsed":
             yield lapse_row(case, expectation, wait, lapsed)
 
 

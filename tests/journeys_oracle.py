@@ -16,28 +16,50 @@ from pipeline.expectation import Expectation
 from pipeline.expectations.next_order import NEXT_ORDER
 from pipeline.journeys_rules import JourneysRules
 from tests import contacts_oracle
+from tests.counts_oracle import Counted, of_signal, of_wait, rollup_rows
 from tests.oracle import ORDER_AFTER_COMMIT, hashed, row_of
 from tests.people_oracle import SURVEYS, Person, identities, people, said
 from tests.session_oracle import Row
 
 DAY = timedelta(days=1)
-TABLES = ("contacts", "answers", "outcomes", "customers", "signals", "identities")
+TABLES = ("contacts", "answers", "outcomes", "customers", "signals", "identities", "rollups")
 
 
 def tables(log: Sequence[Row], rules: JourneysRules, until: datetime | None) -> dict[str, list[Row]]:
     """Table -> what its `_now` view shows; of `signals` and `identities`, what this fold says."""
     found: dict[str, list[Row]] = {name: [] for name in TABLES}
+    counted: list[Counted] = []
     for person in people(log, rules, until):
         service = contacts_oracle.told(person, rules)
         outcomes = list(outcome_rows(person, service, rules))
+        counted += counts_of(person, service, outcomes, rules)
         found["contacts"] += service.contacts
         found["answers"] += service.answers
         found["signals"] += service.signals
         found["outcomes"] += outcomes
         if person.customer_id is not None:
             found["customers"].append(customer_row(person, service, outcomes, rules))
+    found["rollups"] += rollup_rows(counted, rules, "journeys")
     found["identities"] += [row_of("identities", **row) for row in identities(log)]
     return found
+
+
+def counts_of(person: Person, service: contacts_oracle.Service, outcomes: Sequence[Row], rules: JourneysRules) -> Iterator[Counted]:
+    """What one person adds to the counts, whichever partition counts it."""
+    for _, expectation, wait, state, lapsed in contacts_oracle.judged_waits(person, service.tickets, rules):
+        yield from of_wait(person.site, expectation, wait.first["event_at"], state, lapsed + expectation.silence)
+    for expectation, order, due, following in order_waits(person, rules):
+        state = "met" if following is not None and following <= due else "lapsed" if person.passed(due) else "open"
+        yield from of_wait(person.site, expectation, order["placed_at"], state, due + expectation.silence)
+    silent_at = {(lapse["expectation"], lapse["outcome_id"]): lapse["silent_at"] for lapse in lapses_of(person, service, rules)}
+    for row in outcomes:
+        if row["status"] != "provisional":
+            place = (row["journey"], row["step"], row["expectation"])
+            segment = {name: row[name] for name in ("device", "country", "acquisition_channel")}
+            decided = silent_at[row["expectation"], row["outcome_id"]]
+            yield Counted(row["site"], row["status"], row["began_at"], decided, *place, dimensions=segment)
+    for row in service.signals:
+        yield of_signal(row)
 
 
 # What became of a lapse
@@ -185,32 +207,37 @@ def orders_of(person: Person) -> list[Row]:
 
 
 def next_orders(person: Person, rules: JourneysRules) -> Iterator[Row]:
-    """Each order waits for the next one, as long as the customer's own rhythm says."""
+    """The waits for an order that have lapsed."""
+    for expectation, order, due, following in order_waits(person, rules):
+        if not person.passed(due) or (following is not None and following <= due):
+            continue
+        recovers_until = due + expectation.recovery
+        yield {
+            **{name: order.get(name) for name in ("site", "visitor_id", "order_id", "account_id", "currency")},
+            "customer_id": person.customer_id,
+            "expectation": expectation.name,
+            "outcome_id": hashed(person.site, expectation.name, person.customer_id or "", order["order_id"]),
+            "journey": expectation.journey,
+            "step": expectation.step,
+            "owner": expectation.owner,
+            "value_minor": order.get("amount_minor"),
+            "began_at": order["placed_at"],
+            "due_at": due,
+            "lapsed_at": due,
+            "silent_at": due + expectation.silence,
+            "recovers_until": recovers_until,
+            "recovered_at": following if following is not None and following <= recovers_until else None,
+            "returned_at": following if following is not None and following > recovers_until else None,
+        }
+
+
+def order_waits(person: Person, rules: JourneysRules) -> Iterator[tuple[Expectation, Row, datetime, datetime | None]]:
+    """Each order waits for the next one, as long as the customer's own rhythm says: the order, the due time, and when the next one came."""
     orders = orders_of(person) if person.customer_id is not None else []
     for expectation in (each for each in rules.expectations if each.key == "person" and each.enabled != "off"):
         for place, order in enumerate(orders):
             due = order["placed_at"] + patience(expectation, orders[: place + 1])
-            following = orders[place + 1]["placed_at"] if place + 1 < len(orders) else None
-            if not person.passed(due) or (following is not None and following <= due):
-                continue
-            recovers_until = due + expectation.recovery
-            yield {
-                **{name: order.get(name) for name in ("site", "visitor_id", "order_id", "account_id", "currency")},
-                "customer_id": person.customer_id,
-                "expectation": expectation.name,
-                "outcome_id": hashed(person.site, expectation.name, person.customer_id or "", order["order_id"]),
-                "journey": expectation.journey,
-                "step": expectation.step,
-                "owner": expectation.owner,
-                "value_minor": order.get("amount_minor"),
-                "began_at": order["placed_at"],
-                "due_at": due,
-                "lapsed_at": due,
-                "silent_at": due + expectation.silence,
-                "recovers_until": recovers_until,
-                "recovered_at": following if following is not None and following <= recovers_until else None,
-                "returned_at": following if following is not None and following > recovers_until else None,
-            }
+            yield expectation, order, due, orders[place + 1]["placed_at"] if place + 1 < len(orders) else None
 
 
 def patience(expectation: Expectation, orders: Sequence[Row]) -> timedelta:

@@ -256,7 +256,10 @@ def rollup_rows(people: Iterable[Session], rules: SessionRules) -> list[Row]:
             interval_s=interval_s,
             source="sessions",
             n=n,
-            matures_at=dict(key)["interval_at"] + rules.interval + rules.gap + rules.allowed_lateness,
+            matures_at=dict(key)["interval_at"]
+            + rules.interval
+            + rules.allowed_lateness
+            + (rules.gap if dict(key).get("expectation") else timedelta(0)),
         )
         for key, n in counted.items()
     ]
@@ -272,6 +275,12 @@ def contributions(session: Session) -> Iterator[tuple[Row, datetime]]:
     if own and session.status == "converted":
         goal_events = session.reached(own)[own.goal_index]
         yield {"measure": "converted", "journey": own.name, "step": own.goal}, goal_events[0]["event_at"]
+    if own and max(session.reached(own)) >= own.commit_index:
+        wait = {"journey": own.name, "step": own.commit_step, "expectation": ORDER_AFTER_COMMIT}
+        began = began_with(session, own)["event_at"]
+        yield {"measure": "began", **wait}, began
+        if session.status == "converted":
+            yield {"measure": "met", **wait}, began
     if own and session.status == "abandoned":
         step = own.steps[max(session.reached(own))].name
         lapse = {"measure": "abandoned", "journey": own.name, "step": step, "expectation": ORDER_AFTER_COMMIT}

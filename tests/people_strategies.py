@@ -32,6 +32,7 @@ RULES = JourneysRules(
     identity_lookback=900 * DAY,
     customer_memory=900 * DAY,
     return_horizon=900 * DAY,
+    count_memory=900 * DAY,
     expectations=tuple(replace(each, enabled="on") for each in CATALOGUE if each.key in ("ticket", "person")),
 )
 """Nothing is forgotten: what can still be known is known; and what is expected of support is, whether a shop is known to give it or not."""
@@ -47,6 +48,8 @@ OTHER_RULES = replace(
     ),
     calendars=Calendars({"shop": Calendar("Europe/Berlin")}, Calendar("America/New_York")),
     seen_within=2 * DAY,
+    dimensions=("country", "acquisition_channel"),
+    interval=DAY,
     dedup_horizon=10 * DAY,
     ticket_signals=TicketRule(repeat_within=HOUR, transfers=1, low_csat=1, low_nps=3, negative=-0.1),
     sentiment=SentimentRule(language="en"),

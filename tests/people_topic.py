@@ -16,6 +16,7 @@ from pipeline.keys import partitions
 from pipeline.passed import LINK, PEOPLE, TYPES, Passed, heard
 from pipeline.person_log import FACTS
 from tests.builders import MARKS, Event, watermarks
+from tests.counts_oracle import over_partitions
 from tests.views import Fold, batches
 
 HEARD = heard("ticket", LINK, TYPES, *FACTS)
@@ -153,7 +154,7 @@ class PeopleTopic:
         return counted
 
     def now(self) -> dict[str, pl.DataFrame]:
-        """What the `_now` views show: of each row the highest version, less what was taken back."""
+        """What the `_now` views show: of each row the highest version, less what was taken back; of counts their sum over partitions."""
         shown = {}
         for name, frames in self.said.items():
             table = SAID[name]
@@ -163,6 +164,8 @@ class PeopleTopic:
             assert not told.select(table.key).is_duplicated().any(), f"two things about one row of {name} with one version"
             last = told.sort(table.key)
             shown[name] = last.filter(pl.col("is_deleted") == 0).sort(table.key).select(table.schema.names())
+        if "rollups" in shown:
+            shown["rollups"] = over_partitions(shown["rollups"])
         return shown
 
 

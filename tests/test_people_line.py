@@ -86,7 +86,7 @@ class Shop:
             self.stands[name].read(partition, up_to)
 
     def view(self):
-        """The newest row of every id, without what is deleted and what happened elsewhere."""
+        """The newest row of every id, without what is deleted, counts of nothing, and what happened elsewhere."""
         rows = {}
         for record in self.line.log.partitions["rows", 0]:
             batch = Batch(record.value)
@@ -99,6 +99,7 @@ class Shop:
             for name, said in rows.items()
         }
         shown = {name: said.filter(pl.col("is_deleted") == 0, pl.col("site") != "elsewhere") for name, said in newest.items()}
+        shown["rollups"] = shown["rollups"].filter(pl.col("n") != 0)
         return {name: said.drop("version").sort(TABLES[name].key).to_dicts() for name, said in shown.items()}
 
 

@@ -13,6 +13,7 @@ from pipeline.fulfilment import FulfilmentFold
 from tests import fulfilment_oracle
 from tests.builders import Event, clock
 from tests.commerce_strategies import RULES
+from tests.counts_oracle import over_partitions
 from tests.properties.test_recovery import through_arrow
 from tests.strategies import placed
 from tests.views import now, told
@@ -56,6 +57,8 @@ def shown(scenario: dict[str, Any], way: str) -> dict[str, list[Event]]:
         return fold.empty().restored(5, {piece.name: through_arrow(piece.frame()) for piece in state.pieces(5)})
 
     view = now(told(fold, log, until=until, between=between))
+    if "rollups" in view:
+        view["rollups"] = over_partitions(view["rollups"])
     return {name: frame.to_dicts() for name, frame in view.items()}
 
 

@@ -653,7 +653,7 @@ def test_rollups_count_sessions_steps_and_lapses_in_their_intervals(run):
     out = run(view(at="10:03", device="mobile"), cart(at="10:07"), until="11:00")
 
     rows = {(row["measure"], row["step"]): row for row in out.rollups}
-    assert set(rows) == {("sessions", ""), ("reached", "browse"), ("reached", "cart"), ("abandoned", "cart")}
+    assert set(rows) == {("sessions", ""), ("reached", "browse"), ("reached", "cart"), ("began", "cart"), ("abandoned", "cart")}
     assert rows["sessions", ""]["interval_at"] == rows["reached", "browse"]["interval_at"] == clock("10:00")
     assert rows["reached", "cart"]["interval_at"] == rows["abandoned", "cart"]["interval_at"] == clock("10:05")
     assert rows["abandoned", "cart"]["expectation"] == "order_after_commit"

@@ -16,7 +16,7 @@ from tests.builders import Event
 from tests.commerce_strategies import FAR, FEW, OTHER_RULES, RULES, Office, offices
 from tests.properties.test_recovery import through_arrow
 from tests.strategies import holds, numbered, placed, without
-from tests.views import compared, differences, fates, now, refused, told
+from tests.views import compared, counted, differences, fates, now, refused, told
 
 FOLD = FulfilmentFold(RULES)
 
@@ -29,8 +29,8 @@ def test_the_fold_shows_what_the_oracle_shows_at_any_time(office: Office, rules:
     def broken(log: list[Event]) -> list[str]:
         steps = told(FulfilmentFold(rules), log, until=FAR)
         decided = fulfilment_oracle.tables(log, rules, dict.fromkeys((record["partition"] for record in log), FAR))
-        by_then = differences(now(steps[:-1]), fulfilment_oracle.tables(log, rules))
-        return differences(now(steps), decided) + [f"before the end: {line}" for line in by_then]
+        by_then = differences(counted(now(steps[:-1])), fulfilment_oracle.tables(log, rules))
+        return differences(counted(now(steps)), decided) + [f"before the end: {line}" for line in by_then]
 
     assert holds(office.log, broken)
 
@@ -55,9 +55,9 @@ def test_partitions_do_not_know_each_other(office: Office):
     def broken(log: list[Event]) -> list[str]:
         shown: dict[str, list[pl.DataFrame]] = {}
         for at in sorted({record["partition"] for record in log}):
-            for name, rows in now(told(FOLD, [r for r in log if r["partition"] == at], until=FAR)).items():
+            for name, rows in counted(now(told(FOLD, [r for r in log if r["partition"] == at], until=FAR))).items():
                 shown.setdefault(name, []).append(rows)
-        whole = now(told(FOLD, log, until=FAR))
+        whole = counted(now(told(FOLD, log, until=FAR)))
         apart = {name: pl.concat(frames).to_dicts() for name, frames in shown.items()}
         return differences(whole, apart)
 
@@ -147,7 +147,7 @@ def test_what_is_told_again_is_what_was_told(office: Office):
         }
         again = FOLD.told_again(steps[-1].state, partition, unique)
         for name, rows in unique.items():
-            shown = rows.filter(pl.col("is_deleted") == 0).sort(frames_key(name))
+            shown = counted({name: rows})[name].filter(pl.col("is_deleted") == 0).sort(frames_key(name))
             if name == AT_RISK.name:  # who is no longer at risk is told over once; risk and time of the others go on
                 here = again.get(name, shown.clear())["entity_id"].sort().to_list()
                 assert here == shown.filter(is_over=0)["entity_id"].sort().to_list()

@@ -107,6 +107,8 @@ def test_who_takes_over_says_again_all_that_the_state_says_whichever_rows_the_de
 def last_said(line: PeopleTopic, name: str) -> pl.DataFrame:
     """The newest row of each id, and the partition that said it; less signals that name nobody, for these are found by the answer that is said with them."""
     rows = pl.concat(line.said[name]).sort("version").unique(SAID[name].key, keep="last", maintain_order=True).drop("version")
+    if name == "rollups":  # one of nothing may be taken back as well
+        return rows.filter(pl.col("n") != 0)
     return rows.filter(pl.any_horizontal(pl.col(column) != "" for column in WHOSE)) if name == "signals" else rows
 
 
