@@ -22,6 +22,7 @@ from agents.risk_settings import RiskSettings
 from agents.rubbish_limit import RubbishLimit
 from agents.settings_section import Section
 from agents.signal_settings import SignalsSettings
+from agents.spike_settings import SpikeSettings
 from agents.support_settings import SupportSettings
 from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
@@ -31,6 +32,7 @@ from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
 from pipeline.journeys_rules import JourneysRules
 from pipeline.session_rules import SessionRules
+from pipeline.spike_rules import SpikeRules
 from sinks.addresses import address
 
 
@@ -277,6 +279,7 @@ class Settings(BaseSettings):
     fulfilment: FulfilmentSettings = FulfilmentSettings()
     risk: RiskSettings = RiskSettings()
     support: SupportSettings = SupportSettings()
+    spikes: SpikeSettings = SpikeSettings()
     store: StoreSettings = StoreSettings()
     publish: PublishSettings = PublishSettings()
     alerts: AlertSettings = AlertSettings()
@@ -383,6 +386,10 @@ class Settings(BaseSettings):
             dimensions=self.rollups.dimensions,
             store_events=self.store.events if store_events is None else store_events,
         )
+
+    def spike_rules(self) -> SpikeRules:
+        """What the fold of spikes is told."""
+        return self.spikes.rules(JourneyMap(tuple(journey.journey() for journey in self.journeys)), self.case_journeys())
 
     def all_expectations(self) -> tuple[Expectation, ...]:
         """What should happen, of orders and of people: what ships, as it was changed, and the user's own."""

@@ -1,0 +1,146 @@
+"""What stands beside an alert: the signal that rose with it, what it costs, and of whom it is.
+
+Frames:  RAISED (signals that rose, by interval), rows of passed.heard(EXAMPLE) -> KEPT_EXAMPLES
+Cases:   a signal that does not say the device -> is held against all devices | no signal rose -> no cause | no example has a value -> no money
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from pipeline.frames import schema
+from pipeline.hashing import hash64
+from pipeline.nested_segments import Segment
+from pipeline.rate_series import Interval, Judged
+from pipeline.spike_alerts import AT_STAKE, Alert
+from pipeline.spike_counts import COUNTS_OF, DIMENSIONS, FRICTION, IDENTITY, LEADING, LIMIT
+
+RAISED_P = 0.05
+"""Intervals in which a signal was so unlikely over any stretch are remembered as those in which it rose."""
+FEW = 5
+"""Examples of an alert."""
+KEPT_EACH = 8
+"""Examples that are kept of each interval and count."""
+
+RAISED = schema(
+    {
+        "site": pl.String,
+        **dict.fromkeys(IDENTITY, pl.String),
+        "from_ms": pl.Int64,
+        "to_ms": pl.Int64,
+        "n": pl.Float64,
+        "n_of": pl.Float64,
+        "expected": pl.Float64,
+    }
+)
+"""A signal in an interval in which it rose."""
+
+KEPT_EXAMPLES = schema(
+    {
+        "site": pl.String,
+        "measure": pl.String,
+        **dict.fromkeys(IDENTITY, pl.String),
+        "interval_ms": pl.Int64,
+        "order": pl.UInt64,
+        "example": pl.String,
+        "value_minor": pl.Int64,
+        "currency": pl.String,
+    }
+)
+
+
+def raised(
+    found: Judged, segments: pl.DataFrame, cells: tuple[pl.Series, pl.Series], site: str, interval: Interval
+) -> pl.DataFrame:
+    """Signals that rose in this interval. Frames: IDENTITY -> RAISED."""
+    n, n_of = cells
+    rose = found.known & (found.p.min(axis=1) < RAISED_P) & (n.to_numpy() > found.now)
+    return segments.filter(pl.Series(rose)).select(
+        pl.lit(site).alias("site"),
+        *IDENTITY,
+        pl.lit(interval.from_ms).alias("from_ms"),
+        pl.lit(interval.to_ms).alias("to_ms"),
+        n.filter(pl.Series(rose)).cast(pl.Float64).alias("n"),
+        n_of.filter(pl.Series(rose)).cast(pl.Float64).alias("n_of"),
+        pl.Series("expected", found.now[rose], pl.Float64),
+    )
+
+
+def with_examples(known: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+    """Those that are kept after these have come. Frames: KEPT_EXAMPLES, heard(EXAMPLE) -> KEPT_EXAMPLES."""
+    told = {what for rule, (what, _) in COUNTS_OF.items() if rule not in LEADING or rule == FRICTION}
+    fresh = fresh.filter(pl.col("measure").is_in(sorted(told)), pl.col("example").is_not_null())
+    if fresh.is_empty():
+        return known
+    fresh = fresh.with_columns(
+        pl.col("interval_at").to_physical().alias("interval_ms"),
+        *(pl.col(name).fill_null("") for name in (*IDENTITY, "currency")),
+        pl.Series("order", hash64(fresh["site"], fresh["example"]), pl.UInt64),
+    )
+    count = ["site", "measure", *IDENTITY, "interval_ms"]
+    return (
+        pl.concat([known, fresh.select(KEPT_EXAMPLES.names()).cast(KEPT_EXAMPLES)])
+        .sort("order", "value_minor", "currency", nulls_last=True)
+        .unique([*count, "example"], keep="first", maintain_order=True)
+        .group_by(count, maintain_order=True)
+        .head(KEPT_EACH)
+        .select(KEPT_EXAMPLES.names())
+    )
+
+
+def told_of(alert: Alert, raised: pl.DataFrame, examples: pl.DataFrame, since_ms: int) -> Alert:
+    """The alert with its cause, its money and its examples, as of what began since then."""
+    if alert.rule == LIMIT:
+        return alert
+    alert = _with_cause(alert, raised, since_ms)
+    its = _examples(alert, examples, since_ms)
+    if its.is_empty():
+        return alert
+    few = tuple(its.sort("interval_ms", "order", descending=[True, False])["example"].unique(maintain_order=True).head(FEW))
+    alert = replace(alert, examples=few)
+    priced = its.filter(pl.col("value_minor").is_not_null(), pl.col("currency") != "")
+    if alert.rule not in AT_STAKE or priced.is_empty():
+        return alert
+    currency = priced.group_by("currency").len().sort("len", "currency", descending=[True, False])["currency"][0]
+    median = float(priced.filter(pl.col("currency") == currency)["value_minor"].median())  # type: ignore[arg-type]  # of integers
+    return replace(alert, currency=currency, value_minor=round(alert.excess * median))
+
+
+def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
+    if alert.rule == FRICTION:
+        return replace(alert, cause=alert.of("signal"), cause_share=min(1.0, alert.rate))
+    # One interval more: who meets a signal late in an interval may have begun to wait before.
+    its = raised.filter(
+        pl.col("site") == alert.site,
+        pl.col("to_ms") > since_ms,
+        pl.col("from_ms") < alert.updated_ms + alert.interval_s * 1_000,
+        *((pl.col(name) == alert.of(name)) | (pl.col(name) == "") for name in DIMENSIONS),
+        pl.col("step").is_in(["", alert.of("step")]),
+    )
+    if its.is_empty():
+        return alert
+    exact = pl.sum_horizontal((pl.col(name) == alert.of(name)).cast(pl.Int32) for name in (*DIMENSIONS, "step"))
+    best = (
+        its.group_by(*IDENTITY)
+        .agg(pl.col("n", "n_of", "expected").sum())
+        .with_columns(exact.alias("exact"), ((pl.col("n") - pl.col("expected")) / pl.col("n_of")).alias("rise"))
+        .sort("exact", "rise", *IDENTITY, descending=[True, True, *(False for _ in IDENTITY)])
+        .unique("signal", keep="first", maintain_order=True)  # where it says most about this segment
+        .sort("rise", "signal", descending=[True, False])
+        .row(0, named=True)
+    )
+    return replace(alert, cause=best["signal"], cause_share=min(1.0, best["n"] / best["n_of"]))
+
+
+def _examples(alert: Alert, examples: pl.DataFrame, since_ms: int) -> pl.DataFrame:
+    segment: Segment = alert.segment
+    wanted: Sequence[pl.Expr] = [pl.col(name) == value for name, value in zip(IDENTITY, segment, strict=True) if value]
+    what = COUNTS_OF[alert.rule][0]
+    return examples.filter(
+        pl.col("site") == alert.site,
+        pl.col("measure") == what,
+        pl.col("interval_ms") >= since_ms,
+        pl.col("interval_ms") < alert.updated_ms,
+        *wanted,
+    )

@@ -1,0 +1,230 @@
+"""One partition, while what is ripe in it is judged: series learn, alerts open, go on and are resolved.
+
+Frames:  COUNTED ->; alerts are values
+Time:    each interval is judged by what was known of its counts then, in order
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from pipeline.false_discoveries import threshold
+from pipeline.many_baselines import Flags
+from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, candidates, met
+from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_anew, forget_stretch, judged
+from pipeline.spike_alerts import WARNING, Alert
+from pipeline.spike_counts import FRICTION, LIMIT, Family
+from pipeline.spike_evidence import raised, told_of
+from pipeline.spike_rules import SpikeRules
+from pipeline.spike_segments import cells
+from pipeline.spike_state import KNOWN, Part, Series
+from pipeline.watermark import UNREAD, milliseconds
+
+NEVER_MS = np.iinfo(np.int64).max
+
+
+class Judging:
+    """What becomes of a partition."""
+
+    def __init__(self, part: Part, rules: SpikeRules) -> None:
+        """As it was before."""
+        self._was, self._rules = part, rules
+        self._series = dict(part.series)
+        self._alerts = {alert.alert_id: alert for alert in part.alerts}
+        self._raised = [part.raised]
+        self._told: dict[str, Alert] = {}
+        self._looked = self._any = False
+        steps = {"journey": pl.String, "step": pl.String, "next_step": pl.String}
+        self._next_steps = pl.DataFrame(list(rules.next_steps), schema=steps, orient="row")
+        self._passes = {"least_n_of": rules.least_n_of, "least_excess": rules.least_excess, "least_lift": rules.least_lift}
+
+    def judge(self, family: Family, counts: pl.DataFrame, of_visits_ms: int, slowest_ms: int) -> None:
+        """All intervals of a family that are ripe. Frames: COUNTED."""
+        self._looked = True
+        series = self._series[family]
+        its = family.counts(counts)
+        ripeness, ahead = series.ripeness.looked_at(its, is_leading=family.is_leading, span_ms=family.span_ms)
+        now_ms = of_visits_ms if ripeness.is_of_visits else slowest_ms
+        unripe = next((at for at, (_, ripe_ms) in enumerate(ahead) if ripe_ms > now_ms), len(ahead))
+        due_ms = ahead[unripe][1] if unripe < len(ahead) else NEVER_MS
+        ripe = [from_ms for from_ms, _ in ahead[:unripe]]
+        if ripe:
+            self._any = True
+            ripeness = replace(ripeness, judged_ms=ripe[-1] + family.span_ms)
+            of = its.filter(pl.col("from_ms") <= ripe[-1]).partition_by("from_ms", as_dict=True)
+            series = series.with_more(KNOWN.to_frame())  # a copy
+            for from_ms in ripe:
+                series = self._interval(family, series, of[from_ms,], from_ms)
+            series = self._without_forgotten(series, ripe[-1])
+        changed = ripeness != series.ripeness
+        self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms, serial=series.serial + bool(ripe or changed))
+
+    def lapse(self, now_ms: int) -> None:
+        """Resolve alerts of which nothing was heard, and forget those resolved long ago."""
+        for alert in list(self._alerts.values()):
+            if alert.is_open:
+                lag_ms = self._series[alert.family].ripeness.lag_ms if alert.family in self._series else 0
+                if now_ms - alert.updated_ms > milliseconds(self._rules.lasting) + lag_ms:
+                    self._tell(alert, alert.resolved(alert.updated_ms, "nothing was heard of it since"))
+            elif now_ms - (alert.resolved_ms or 0) > milliseconds(self._rules.forgotten_after):
+                del self._alerts[alert.alert_id]
+                self._any = True
+
+    def said(self) -> list[Alert]:
+        """Alerts that are to be told, each once."""
+        return list(self._told.values())
+
+    def part(self) -> Part:
+        """The partition afterwards."""
+        part = self._was
+        if self._looked:
+            part = replace(part, series=self._series)
+        if not self._any and not self._told:
+            return part
+        since_ms = {family: series.ripeness.judged_ms for family, series in self._series.items()}
+        horizon = [(family.is_its(), at) for family, at in since_ms.items()]
+        counts = part.counts.kept(lambda rows: (rows.select(_is_ahead(horizon))).to_series().to_numpy()) if horizon else part.counts
+        oldest = min((at for at in since_ms.values() if at != UNREAD), default=UNREAD)
+        newest = max(since_ms.values(), default=UNREAD)
+        keep_ms = KEPT * max((family.span_ms for family in self._series), default=0)
+        raised_rows = pl.concat(self._raised).filter(
+            pl.col("to_ms") >= max(0, oldest - keep_ms, newest - 2 * milliseconds(self._rules.lasting))
+        )
+        examples = part.examples.filter(pl.col("interval_ms") >= max(0, oldest - keep_ms))
+        return replace(
+            part,
+            counts=counts,
+            alerts=tuple(self._alerts.values()),
+            raised=raised_rows,
+            examples=examples,
+            serial=part.serial + 1,
+        )
+
+    def _interval(self, family: Family, series: Series, counts: pl.DataFrame, from_ms: int) -> Series:
+        """Judge an interval. `series` may be changed."""
+        rules = self._rules
+        interval = Interval(
+            from_ms // family.span_ms,
+            family.span_ms,
+            family.rule != FRICTION,
+            milliseconds(rules.history),
+            milliseconds(rules.lasting),
+        )
+        table = cells(counts, family.rule, series.known, self._next_steps)
+        table, series = self._with_new(family, table, series, interval)
+        n_of = table["n_of"].to_numpy().astype(np.float64)
+        places = np.flatnonzero(n_of > 0)
+        if not len(places):
+            return series
+        n = table["n"].to_numpy().astype(np.float64)
+        if interval.is_bound:
+            n = np.minimum(n, n_of)
+        found = judged(series.its, places, n[places], n_of[places], interval)
+        if family.rule == FRICTION:
+            seen = table[places]
+            self._raised.append(raised(found, seen, (seen["n"], seen["n_of"]), family.site, interval))
+        self._watch(family, series, found, interval)
+        return series
+
+    def _with_new(self, family: Family, table: pl.DataFrame, series: Series, interval: Interval) -> tuple[pl.DataFrame, Series]:
+        """With the series that are seen for the first time, as far as there is room: wide segments first."""
+        n_known = series.known.height
+        fresh = table[n_known:].filter(pl.col("n_of") > 0)
+        others = sum(its.known.height for other, its in self._series.items() if other != family)
+        room = max(0, self._rules.most_series - others - n_known)
+        if fresh.height > room:
+            conditions = pl.sum_horizontal((pl.col(name) != "").cast(pl.Int32) for name in KNOWN)
+            self._limit(family.site, fresh.height - room, interval)
+            fresh = fresh.sort(conditions, -pl.col("n_of"), *KNOWN, maintain_order=True).head(room)
+        if fresh.height:
+            series = series.with_more(fresh.select(KNOWN.names()))
+        return pl.concat([table[:n_known], fresh]), series
+
+    def _limit(self, site: str, n: int, interval: Interval) -> None:
+        """Say that so many series are not judged."""
+        family = Family(site, LIMIT, "", interval.span_ms // 1_000)
+        its = [alert for alert in self._alerts.values() if alert.is_open and (alert.site, alert.rule) == (site, LIMIT)]
+        seen = Evidence(("",) * len(KNOWN), 0, 1, n, self._rules.most_series, 0.0, 1.0, 0.0, (0.0, 0.0))
+        was = its[0] if its else None
+        alert = Alert.opened(family, seen, interval.to_ms) if was is None else was
+        more = max(seen.n, alert.excess)
+        self._tell(
+            was, replace(alert.seen(seen, max(interval.to_ms, alert.updated_ms)), n=int(more), excess=more, severity=WARNING)
+        )
+
+    def _watch(self, family: Family, series: Series, found: Judged, interval: Interval) -> None:
+        """Open alerts, go on with those that are open, resolve them."""
+        rules = self._rules
+        is_open = [alert for alert in self._alerts.values() if alert.is_open and alert.family == family]
+        _, p = candidates(found, rules.least_n_of, 0.0)
+        most_p = max(threshold(p, rules.false_discoveries), rules.false_discoveries / max(len(p), 1))
+        places, _ = candidates(found, rules.least_n_of, most_p)
+        if not places and not is_open:
+            return
+        explaining = Explaining(found, series.known[found.rows].rows(), is_bound=interval.is_bound)
+        passes = Passes(most_p, **self._passes, least_points=rules.least_points)
+        weak, _ = candidates(found, rules.least_n_of, WEAK_P)
+        taken = {alert.segment for alert in is_open}
+        for alert in is_open:
+            is_young = interval.to_ms - alert.opened_ms <= WINDOWS[1] * interval.span_ms
+            others = [at for at in weak if explaining.segments[at] not in taken] if is_young else ()
+            instead = explaining.instead_of(alert.segment, others, passes)
+            place = explaining.places.get(alert.segment) if instead is None else instead.place
+            if place is None:
+                continue
+            goes_on = self._going_on(alert, explaining.evidence(place), found, interval)
+            taken.add(goes_on.segment)
+            self._tell(alert, goes_on)
+            if not goes_on.is_open:
+                self._after(goes_on, explaining, series)
+        for seen in explaining.smallest(places, weak, taken, passes):
+            self._tell(None, Alert.opened(family, seen, interval.to_ms))
+
+    @staticmethod
+    def _after(alert: Alert, explaining: Explaining, series: Series) -> None:
+        """An alert was resolved: what it explains of its segment and of others is no evidence any more; or it is usual there as well."""
+        its = [row for row, segment in zip(explaining.found.rows, explaining.segments, strict=True) if met(segment, alert.segment)]
+        rows = np.array(its, dtype=np.int64)
+        if alert.why_resolved:
+            begin_anew(series.its, rows[series.its["raised_ms"][rows] != NONE])
+        forget_stretch(series.its, rows)
+
+    def _going_on(self, alert: Alert, seen: Evidence, found: Judged, interval: Interval) -> Alert:
+        """An open alert after another interval."""
+        rules, place = self._rules, seen.place
+        more = max(0.0, float(found.n[place, 0] - found.expected[place, 0]))
+        its = replace(alert.seen(seen, interval.to_ms), excess=alert.excess + more)
+        if found.became_usual[place]:
+            return its.resolved(interval.to_ms, "it has been so for long enough to be usual")
+        looked_at = [at for at in (0, 1) if found.n_of[place, at] >= rules.least_n_of] or [2]
+        if found.p[place, looked_at].min() < rules.usual_p:
+            return replace(its, n_usual=0, usual_ms=None)
+        its = replace(its, n_usual=its.n_usual + 1, usual_ms=its.usual_ms or interval.to_ms)
+        return its.resolved(its.usual_ms or interval.to_ms) if its.n_usual >= rules.usual_for else its
+
+    def _tell(self, was: Alert | None, alert: Alert) -> None:
+        """Remember it; tell it if there is something to tell."""
+        rules = self._rules
+        alert = (
+            alert.judged(critical_lift=rules.critical_lift, critical_excess=rules.critical_excess) if alert.rule != LIMIT else alert
+        )
+        if was is None or alert.differs(was):
+            since_ms = max(alert.began_ms, alert.updated_ms - KEPT * alert.family.span_ms)
+            raised_rows = pl.concat(self._raised)
+            alert = told_of(alert, raised_rows, self._was.examples, since_ms) if alert.is_open else alert
+            alert = replace(alert, told_excess=alert.excess, owner=rules.owner(alert.of("journey"), alert.of("step")))
+            self._told[alert.alert_id] = alert
+        self._alerts[alert.alert_id] = alert
+
+    def _without_forgotten(self, series: Series, now_ms: int) -> Series:
+        """Without those that were not seen for long."""
+        seen_ms = series.its["seen_ms"]
+        old: Flags = (seen_ms != NONE) & (seen_ms < now_ms - milliseconds(self._rules.forgotten_after))
+        return series.only(~old) if old.any() else series
+
+
+def _is_ahead(horizon: Iterable[tuple[pl.Expr, int]]) -> pl.Expr:
+    """Whether any family has still to judge a count."""
+    return pl.any_horizontal(*(is_its & (pl.col("interval_ms") >= since_ms) for is_its, since_ms in horizon)).alias("ahead")

@@ -1,0 +1,165 @@
+"""What the fold of spikes remembers: counts that are still to be judged, series by family, alerts, and what stands beside them.
+
+Frames:  COUNTED, SERIES (a row a series), ALERT, RAISED, KEPT_EXAMPLES
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from pipeline.keyed_rows import KeyedRows
+from pipeline.many_baselines import Arrays, made
+from pipeline.pieces import Piece, below, within
+from pipeline.rate_series import SERIES
+from pipeline.spike_alerts import ALERT, Alert, kept, restored
+from pipeline.spike_counts import COUNTED, IDENTITY, Family, Ripeness
+from pipeline.spike_evidence import KEPT_EXAMPLES, RAISED
+
+KNOWN = pl.Schema(dict.fromkeys(IDENTITY, pl.String))
+
+
+@dataclass(frozen=True)
+class Series:
+    """The series of one family: who they are, and what is remembered of each, in the same order."""
+
+    known: pl.DataFrame = field(default_factory=KNOWN.to_frame)
+    its: Arrays = field(default_factory=lambda: made(SERIES, 0))
+    ripeness: Ripeness = field(default_factory=Ripeness)
+    due_ms: int | None = None
+    """From when on an interval can be judged; None: that must be looked up."""
+    serial: int = 0
+    """Counts what was judged: names the piece."""
+
+    def with_more(self, fresh: pl.DataFrame) -> "Series":
+        """These as well. What is remembered is copied: it may be changed. Frames: KNOWN."""
+        more = made(SERIES, fresh.height)
+        its = {name: np.concatenate([self.its[name], more[name]]) for name in SERIES}
+        return replace(self, known=pl.concat([self.known, fresh]), its=its)
+
+    def only(self, wanted: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> "Series":
+        """Some of them."""
+        return replace(
+            self, known=self.known.filter(pl.Series(wanted)), its={name: part[wanted] for name, part in self.its.items()}
+        )
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory, about."""
+        return sum(part.nbytes for part in self.its.values()) + int(self.known.estimated_size())
+
+    def frame(self) -> pl.DataFrame:
+        """What is kept: a row a series."""
+        n = self.known.height
+        columns = [
+            pl.Series(name, part.reshape(n, math.prod(part.shape[1:])) if part.ndim > 1 else part)
+            for name, part in self.its.items()
+        ]
+        return self.known.with_columns(columns)
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> "Series":
+        """From what was kept."""
+        its = {}
+        for name, (dtype, shape, _) in SERIES.items():
+            its[name] = np.array(frame[name].to_numpy(), dtype=dtype).reshape(frame.height, *shape)
+        return cls(frame.select(KNOWN.names()), its)
+
+
+@dataclass(frozen=True)
+class Part:
+    """All that is remembered of one partition."""
+
+    counts: KeyedRows = field(default_factory=lambda: KeyedRows(COUNTED, "key"))
+    series: Mapping[Family, Series] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
+    """Open ones, and those resolved of late."""
+    raised: pl.DataFrame = field(default_factory=RAISED.to_frame)
+    examples: pl.DataFrame = field(default_factory=KEPT_EXAMPLES.to_frame)
+    serial: int = 0
+    """Counts changes of all but counts and series."""
+
+    @property
+    def n_series(self) -> int:
+        """Of all families."""
+        return sum(its.known.height for its in self.series.values())
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory, about."""
+        frames = sum(int(frame.estimated_size()) for frame in (self.raised, self.examples))
+        return self.counts.n_bytes + frames + sum(its.n_bytes for its in self.series.values())
+
+    def pieces(self, partition: int) -> Iterator[Piece]:
+        """All that is remembered."""
+        yield from below("counts", self.counts.pieces(partition))
+        for family, its in sorted(self.series.items()):
+            yield Piece(f"series.{family.id}.{its.serial}", its.frame)
+            yield Piece(f"family.{family.id}.{its.serial}", lambda family=family, its=its: _family(family, its.ripeness))  # type: ignore[misc]  # mypy infers no lambda with a default
+        small = {"alerts": lambda: kept(self.alerts), "raised": lambda: self.raised, "examples": lambda: self.examples}
+        for name, frame in small.items():
+            yield Piece(f"{name}.{self.serial}", frame)
+
+    @classmethod
+    def restored(cls, frames: Mapping[str, pl.DataFrame]) -> Self:
+        """From pieces."""
+        series, serial = {}, 0
+        for name, frame in within("family", frames).items():
+            number = name.partition(".")[0]
+            its = next(iter(within(f"series.{number}", frames).values()))
+            row = frame.row(0, named=True)
+            family = Family(*(row[name] for name in Family.__annotations__))
+            ripeness = Ripeness(*(row[name] for name in Ripeness.__annotations__))
+            series[family] = replace(Series.of(its), ripeness=ripeness, serial=1 + int(name.partition(".")[2]))
+        small = {}
+        for name, empty in (("alerts", ALERT), ("raised", RAISED), ("examples", KEPT_EXAMPLES)):
+            small[name] = empty.to_frame()
+            for said, frame in within(name, frames).items():
+                small[name], serial = frame, max(serial, 1 + int(said))
+        fresh = cls()
+        return replace(
+            fresh,
+            counts=fresh.counts.restored(within("counts", frames)),
+            series=series,
+            alerts=restored(small["alerts"]),
+            raised=small["raised"],
+            examples=small["examples"],
+            serial=serial,
+        )
+
+
+@dataclass(frozen=True)
+class SpikesState:
+    """The memory of one fold over all partitions that are ours."""
+
+    parts: Mapping[int, Part] = field(default_factory=dict)
+
+    @property
+    def n_open(self) -> int:
+        """Alerts that are open."""
+        return sum(alert.is_open for part in self.parts.values() for alert in part.alerts)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all that is remembered, about."""
+        return sum(part.n_bytes for part in self.parts.values())
+
+    def pieces(self, partition: int) -> Iterator[Piece]:
+        """All that is remembered of one partition."""
+        if partition in self.parts:
+            yield from self.parts[partition].pieces(partition)
+
+    def restored(self, partition: int, frames: Mapping[str, pl.DataFrame]) -> Self:
+        """This state with one more partition, from its pieces."""
+        return replace(self, parts={**self.parts, partition: Part.restored(frames)})
+
+    def without(self, partition: int) -> Self:
+        """This state after one partition was forgotten."""
+        return replace(self, parts={at: part for at, part in self.parts.items() if at != partition})
+
+
+def _family(family: Family, ripeness: Ripeness) -> pl.DataFrame:
+    return pl.DataFrame([{**family.__dict__, **ripeness.__dict__}])

@@ -1,0 +1,189 @@
+"""The fold of spikes: what goes wrong is told once, where it happens, with what rose beside it and what it costs; what is usual is not told."""
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from pipeline.spike_rules import SpikeRules
+from pipeline.spikes import SpikesFold
+from tests.count_rows import MONDAY_MS, CountedShop, Shock, example_rows, heard_rows, watermarks
+
+HOUR_MS = 3_600_000
+DAYS = 5
+SHOCK_MS = MONDAY_MS + DAYS * 24 * HOUR_MS
+RULES = SpikeRules()
+
+
+class Line:
+    """A fold that is fed intervals."""
+
+    def __init__(self, rules=RULES):
+        self.fold = SpikesFold(rules)
+        self.state = self.fold.empty()
+        self.said = []
+
+    def take(self, rows=(), *, till_ms, examples=(), **of):
+        batch = pl.concat([heard_rows(rows, **of), example_rows(examples)])
+        done = self.fold.step(self.state, batch, watermarks(till_ms))
+        self.state = done.state
+        self.said += [done.tables["alerts"]] if done.tables else []
+        return self
+
+    def run(self, shop, n_hours, *, at_once=6, examples=()):
+        intervals = list(shop.rows(n_hours))
+        for begin in range(0, n_hours, at_once):
+            some = intervals[begin : begin + at_once]
+            self.take([row for _, rows in some for row in rows], till_ms=some[-1][0] + HOUR_MS + 60_000, examples=examples)
+        return self.take(till_ms=intervals[-1][0] + 2 * HOUR_MS)
+
+    def alerts(self):
+        """Newest row of each alert."""
+        rows = pl.concat(self.said) if self.said else pl.DataFrame()
+        return rows.unique("alert_id", keep="last", maintain_order=True).to_dicts() if rows.height else []
+
+
+def shop(*shocks, seed=11, **given):
+    return CountedShop(seed, visits=150_000, interval_s=3_600, shocks=shocks, **given)
+
+
+@pytest.fixture(scope="module")
+def shocked():
+    """Abandonment at the payment triples on mobiles, while a signal there does; ten hours later all is well."""
+    until = SHOCK_MS + 6 * HOUR_MS
+    shocks = [Shock(what, 3.0, SHOCK_MS, until, device="mobile") for what in ("payment", "form_error_loop")]
+    said = [
+        (
+            SHOCK_MS + hour * HOUR_MS,
+            "abandoned",
+            "payment",
+            "order_after_commit",
+            "mobile",
+            f"visitor-{hour}/s{no}",
+            4_000 + 1_000 * no,
+            "EUR",
+        )
+        for hour in range(6)
+        for no in range(3)
+    ]
+    return Line().run(shop(*shocks), DAYS * 24 + 14, examples=said)
+
+
+def test_a_spike_is_one_alert_of_the_segment_in_which_it_happens(shocked):
+    abandonment = [alert for alert in shocked.alerts() if alert["rule"] == "abandonment"]
+
+    assert [(alert["segment"], alert["journey"], alert["step"], alert["device"]) for alert in abandonment] == [
+        ("step = payment and device = mobile", "shop", "payment", "mobile")
+    ]
+    assert abandonment[0]["owner"] == "payments"
+    assert abandonment[0]["expectation"] == "order_after_commit"
+    assert abandonment[0]["severity"] == "critical"
+
+
+def test_it_opens_soon_and_is_resolved_when_all_is_well(shocked):
+    its = pl.concat(shocked.said).filter(pl.col("rule") == "abandonment").to_dicts()
+
+    assert its[0]["status"] == "open"
+    assert its[0]["opened_at"].timestamp() * 1_000 <= SHOCK_MS + 2 * HOUR_MS
+    assert its[-1]["status"] == "resolved"
+    assert SHOCK_MS + 6 * HOUR_MS < its[-1]["resolved_at"].timestamp() * 1_000 <= SHOCK_MS + 11 * HOUR_MS
+    assert len(its) <= 6, "told again only when enough has changed"
+    assert {row["alert_id"] for row in its} == {its[0]["alert_id"]}
+
+
+def test_its_cause_is_the_signal_that_rose_with_it(shocked):
+    alert = next(alert for alert in shocked.alerts() if alert["rule"] == "abandonment")
+
+    assert alert["cause"] == "form_error_loop"
+    assert 0.05 < alert["cause_share"] < 0.2
+    assert "form_error_loop rose most" in alert["summary"]
+
+
+def test_it_says_what_it_costs_and_of_whom_it_is(shocked):
+    alert = next(alert for alert in shocked.alerts() if alert["rule"] == "abandonment")
+
+    assert alert["currency"] == "EUR"
+    excess = alert["value_minor"] / 5_000
+    assert 100 < excess < 4_000
+    assert alert["examples"]
+    assert all(each.startswith("visitor-") for each in alert["examples"])
+
+
+def test_the_signal_that_rose_is_an_alert_as_well(shocked):
+    friction = [alert for alert in shocked.alerts() if alert["rule"] == "friction"]
+
+    assert {(alert["signal"], alert["device"]) for alert in friction} == {("form_error_loop", "mobile")}
+
+
+def test_a_quiet_week_is_told_of_nothing():
+    assert not Line().run(shop(seed=12, measures=("sessions", "signals")), 7 * 24).alerts()
+
+
+def test_without_history_nothing_is_claimed():
+    early = Shock("payment", 5.0, MONDAY_MS + 12 * HOUR_MS, MONDAY_MS + 20 * HOUR_MS)
+
+    assert not Line().run(shop(early), 20).alerts()
+
+
+def test_what_lasts_becomes_usual():
+    lasts = Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS)
+    line = Line(SpikeRules(lasting=timedelta(hours=12))).run(shop(lasts, measures=("began", "abandoned")), DAYS * 24 + 30)
+    alerts = line.alerts()
+
+    assert len(alerts) == 1
+    assert alerts[0]["status"] == "resolved"
+    assert "usual" in alerts[0]["summary"]
+    assert alerts[0]["resolved_at"].timestamp() * 1_000 <= SHOCK_MS + 15 * HOUR_MS
+
+
+def test_an_alert_of_which_nothing_is_heard_is_resolved_at_last():
+    until = Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS)
+    line = Line().run(shop(until, measures=("began", "abandoned")), DAYS * 24 + 3)
+    assert [alert["status"] for alert in line.alerts()] == ["open"]
+
+    line.take(till_ms=SHOCK_MS + 40 * HOUR_MS)
+
+    assert [alert["status"] for alert in line.alerts()] == ["resolved"]
+    assert line.state.n_open == 0
+
+
+def test_more_series_than_there_is_room_for_are_told():
+    line = Line(SpikeRules(most_series=10)).run(shop(), 3)
+    alerts = line.alerts()
+
+    assert [(alert["rule"], alert["status"]) for alert in alerts] == [("limit", "open")]
+    assert alerts[0]["n"] > 10
+    assert line.state.parts[0].n_series == 10
+    assert "10 are already" in alerts[0]["summary"]
+
+
+def test_counts_that_were_judged_are_not_remembered():
+    line = Line().run(shop(), 30)
+
+    assert line.state.parts[0].counts.height == 0
+
+
+def test_nothing_is_judged_before_waits_are_over():
+    line, (_, rows) = Line(), next(iter(shop().rows(1)))
+    line.take(rows, till_ms=MONDAY_MS + HOUR_MS - 1)
+    families = line.state.parts[0].series
+    assert all(not its.known.height for its in families.values())
+
+    line.take(till_ms=MONDAY_MS + HOUR_MS + 60_000)
+    assert {family.rule for family, its in families.items() if not its.known.height} >= {"abandonment"}
+    judged = {family.rule for family, its in line.state.parts[0].series.items() if its.known.height}
+    assert judged == {"friction", "exits"}
+
+    line.take(till_ms=MONDAY_MS + HOUR_MS + 31 * 60_000)
+    assert {family.rule for family, its in line.state.parts[0].series.items() if its.known.height} == {
+        "friction",
+        "exits",
+        "abandonment",
+    }
+
+
+@pytest.mark.parametrize("name", ["history", "false_discoveries", "least_n_of", "least_lift", "least_excess"])
+def test_rules_that_cannot_work_are_refused(name):
+    value = timedelta(0) if name == "history" else -1
+    with pytest.raises(ValueError, match=name):
+        SpikeRules(**{name: value})
