@@ -6,7 +6,7 @@ Time:    no wall clock: record time = `event_at`, one partition, in order; at th
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
@@ -17,6 +17,7 @@ from agents.mapping import Plan, stream
 from agents.mapping_engine import MappingEngine, Seen
 from agents.replayed_events import PARTITION, Batch, Judge, letters, text, unparsed
 from agents.replayed_people import ReplayedPeople
+from agents.replayed_spikes import ReplayedSpikes
 from pipeline.checks import Bounds
 from pipeline.commerce import COMMERCE_FAMILY, FAMILIES, together
 from pipeline.events import POSITION, event_schema
@@ -25,6 +26,8 @@ from pipeline.fold import Step
 from pipeline.frames import FATE_NAMES, WATERMARKS
 from pipeline.journeys import JourneysFold
 from pipeline.passed import Passed
+from pipeline.sessions import SessionsFold
+from pipeline.spikes import SpikesFold
 
 STEP_ROWS = 50_000
 """Rows of one step, about."""
@@ -161,12 +164,20 @@ class Replay:
     """Everything that is replayed, and with what."""
 
     def __init__(
-        self, plans: Sequence[Plan], folds: Sequence[Fold], bounds: Bounds, until: Until, *, people: JourneysFold | None = None
+        self,
+        plans: Sequence[Plan],
+        folds: Sequence[Fold],
+        bounds: Bounds,
+        until: Until,
+        *,
+        people: JourneysFold | None = None,
+        spikes: SpikesFold | None = None,
     ) -> None:
-        """Replay these mappings or files through these folds; `people`: the fold that joins what they say."""
+        """Replay these mappings or files through these folds; `people`: the fold that joins what they say; `spikes`: the one that watches what they count."""
         self._plans, self._bounds, self._until = list(plans), bounds, until
         self._runs = [_Run(fold) for fold in folds]
         self._people = None if people is None else ReplayedPeople(people)
+        self._spikes = None if spikes is None else ReplayedSpikes(spikes)
         self._done = Replayed(rowless={plan.name for plan in plans})
         self._last_at: datetime | None = None
 
@@ -219,6 +230,8 @@ class Replay:
         if self._people is not None:
             for done in self._people.take(batch.events, passed, [run.reached for run in self._runs]):
                 self._say(self._people.fold.name, done, batch, store)
+                passed += done.passed
+        self._watch(passed, store)
 
     def _say(self, stage: str, done: Step[Any], batch: Batch, store: Kept) -> None:
         for fate, n in done.fates.select("fate", "n").rows():
@@ -247,8 +260,20 @@ class Replay:
             store.put(_stored(done))
             passed += done.passed
         if self._people is not None:
-            for done in self._people.elapse(passed, until):
+            for done in self._people.elapse(tuple(passed), until):
                 store.put(_stored(done))
+                passed += done.passed
+        self._watch(passed, store)
+
+    def _watch(self, passed: Iterable[Passed], store: Kept) -> None:
+        """Judge what was counted, as far as all have come."""
+        if self._spikes is None:
+            return
+        reached = [run.reached for run in self._runs] + ([] if self._people is None else [self._people.reached])
+        known = [at for at in reached if at is not None]
+        of_visits = next((run.reached for run in self._runs if run.fold.name == SessionsFold.name), None)
+        for done in self._spikes.take(passed, min(known, default=None), of_visits):
+            store.put(_stored(done))
 
 
 def _stored(done: Step[Any]) -> dict[str, pl.DataFrame]:

@@ -21,6 +21,7 @@ from pipeline.frames import FATE_NAMES
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.journeys import JourneysFold
 from pipeline.sessions import SessionsFold
+from pipeline.spikes import SpikesFold
 from sinks.clickhouse import ClickHouse
 
 SHOWN = 5
@@ -77,7 +78,7 @@ def run(inputs: Inputs, settings: Settings, dsn: str, until: Until, way: termina
     with inputs.planned() as (engine, planned), ClickHouse(dsn, settings.clickhouse.database) as clickhouse:
         store = ReplayStore(clickhouse, batch_rows=settings.clickhouse.batch_rows)
         store.open()
-        replay = Replay(planned, folds(settings), settings.bounds(), until, people=people(settings))
+        replay = Replay(planned, folds(settings), settings.bounds(), until, people=people(settings), spikes=spikes(settings))
         done = replay.run(engine, store, seen=reading(way), told=folding(way))
     for family, n in done.unused.items():
         terminal.warning(f"{n:,} good events of family {family} were read and not used: nothing folds it yet")
@@ -96,6 +97,11 @@ def folds(settings: Settings) -> tuple[Fold, ...]:
 def people(settings: Settings) -> JourneysFold:
     """Who joins what these say, and tickets."""
     return JourneysFold(settings.journeys_rules(store_events=True))
+
+
+def spikes(settings: Settings) -> SpikesFold | None:
+    """Who watches what all of them count; None: nobody is to."""
+    return SpikesFold(settings.spike_rules()) if settings.spikes.enabled else None
 
 
 def look(inputs: Inputs, bounds: Bounds, way: terminal.Way) -> Look:

@@ -34,6 +34,12 @@ class ReplayedPeople:
         self._told: dict[str, Any] = {family: stage.empty() for family, (stage, _) in self._intake.items()}
         self._topic = ReplayedTopic(PEOPLE, "ticket", LINK, TYPES, *FACTS)
 
+    @property
+    def reached(self) -> datetime | None:
+        """How far time has come."""
+        at: datetime | None = self._watermarks["watermark"][0]
+        return at
+
     def take(
         self, events: Mapping[str, pl.DataFrame], passed: Iterable[Passed], reached: Iterable[datetime | None]
     ) -> Iterator[Step[Any]]:

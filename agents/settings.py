@@ -17,6 +17,7 @@ from agents.calendar_settings import CalendarSettings, calendars
 from agents.case_settings import CaseStepSettings, case_map
 from agents.expectation_settings import ExpectationSettings, applied
 from agents.journey_settings import JourneySettings
+from agents.publish_settings import PublishSettings
 from agents.report_settings import ReportSettings
 from agents.risk_settings import RiskSettings
 from agents.rubbish_limit import RubbishLimit
@@ -57,14 +58,6 @@ def _known_listen(listen: str) -> str:
     return listen
 
 
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if twice := [name for name in names if names.count(name) > 1]:
-        message = f"{twice[0]} stands there twice"
-        raise ValueError(message)
-    return names
-
-
-Published = Literal["signals", "outcomes", "alerts", "at_risk"]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -214,13 +207,6 @@ class StoreSettings(Section):
 
     events: bool = False
     """Whether every applied event becomes a row of `events`; always in `up` and `replay`."""
-
-
-class PublishSettings(Section):
-    """What others can subscribe to: rows as Avro records, on the topic `PREFIX.TABLE`."""
-
-    tables: Annotated[tuple[Published, ...], AfterValidator(_each_once)] = ("alerts", "at_risk")
-    """Tables whose rows are published: signals, outcomes, alerts, at_risk."""
 
 
 class DeadLetterSettings(Section):

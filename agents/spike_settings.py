@@ -17,6 +17,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class SpikeSettings(Section):
     """When a share that rose is an alert."""
 
+    enabled: bool = True
+    """Whether rates are watched at all."""
     history_h: Positive = 24
     """How long a series must have been seen before it is judged: until then nobody knows what is usual, hours."""
     least_n_of: Annotated[int, Field(ge=1)] = 30

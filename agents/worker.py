@@ -31,6 +31,7 @@ from agents.refused_rows import RefusedRows
 from agents.registry import RegistryUnavailable, decoder, open_registry
 from agents.rubbish_limit import Limited
 from agents.settings import Settings
+from agents.spike_stages import with_spikes
 from agents.stages import Decode, ShellSettings, Stage
 from agents.store_claim import ClaimedStore, claim_for_worker
 from agents.takeover import InputsFrom
@@ -38,7 +39,7 @@ from agents.telemetry import told
 from agents.topics import look_at
 from pipeline.decode import Decoded, Records
 from pipeline.frames import ALERTS
-from pipeline.passed import COMMERCE
+from pipeline.passed import COMMERCE, COUNTS
 from pipeline.sessions import SessionsFold
 from sinks.batching import Batching
 from sinks.clickhouse import ClickHouse, connect
@@ -101,7 +102,9 @@ def assemble(
             kafka.bootstrap,
             kafka.prefix,
             kafka.partitions,
-            frozenset({topics.passed(kafka.prefix, COMMERCE), topics.published(kafka.prefix, ALERTS.name)}),
+            frozenset(
+                {*(topics.passed(kafka.prefix, to) for to in (COMMERCE, COUNTS)), topics.published(kafka.prefix, ALERTS.name)}
+            ),
             kafka.replication,
             kafka.librdkafka,
             state_dir,
@@ -137,9 +140,11 @@ def _stages(settings: Settings, again: Again) -> list[Stage[Any]]:
     rules, clicks = replace(settings.session_rules(), tells_people=settings.fulfilment.enabled), kafka.clickstream_topic
     fold = SessionsFold(rules)
     visits: Stage[Any] = Stage(fold.name, clicks, fold, decode_of(fold.family), watch_of(clicks), again)
-    if not settings.fulfilment.enabled:
-        return [visits]
-    return commerce_stages(kafka, visits, (settings.fulfilment_rules(), settings.journeys_rules()), decode_of, watch_of)
+    stages = [visits]
+    if settings.fulfilment.enabled:
+        rules_of = settings.fulfilment_rules(), settings.journeys_rules()
+        stages = commerce_stages(kafka, visits, rules_of, decode_of, watch_of)
+    return with_spikes(stages, kafka.prefix, settings.spike_rules()) if settings.spikes.enabled else stages
 
 
 def _alerting(settings: Settings) -> Alerting | None:

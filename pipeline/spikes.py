@@ -1,7 +1,7 @@
 """The fold of spikes: counts in, alerts out.
 
 Frames:  passed.heard(COUNT, EXAMPLE) + POSITION -> frames.ALERTS
-Time:    event time; an interval is judged once, when its counts are final, each family in its own order. `watermarks` may say `of_visits`: what
+Time:    event time; an interval is judged once, when its counts are final, each family in its own order. `watermarks` may say OF_VISITS: what
          the fold of visits alone counts is judged by that
 Cases:   a count comes late -> counts if its interval is not judged yet | comes again, or older than known -> changes nothing
          too little history -> nothing is claimed | more series than are remembered -> an alert says how many are not judged
@@ -26,6 +26,9 @@ from pipeline.spike_judging import Judging
 from pipeline.spike_rules import SpikeRules
 from pipeline.spike_state import Part, Series, SpikesState
 from pipeline.watermark import UNREAD, in_ms
+
+OF_VISITS = "of_visits"
+"""Column of `watermarks` that says how far the fold of visits alone has come."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class SpikesFold:
 
 
 def _times(watermarks: pl.DataFrame) -> list[tuple[int, int]]:
-    of_visits = watermarks["of_visits" if "of_visits" in watermarks.columns else "watermark"]
+    of_visits = watermarks[OF_VISITS if OF_VISITS in watermarks.columns else "watermark"]
     return list(zip(in_ms(watermarks["watermark"]).tolist(), in_ms(of_visits).tolist(), strict=True))
 
 

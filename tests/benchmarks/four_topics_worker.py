@@ -14,7 +14,7 @@ from agents.settings import FulfilmentSettings, KafkaSettings, Settings
 from agents.stages import ShellSettings
 from agents.worker import _stages
 from pipeline.frames import FATE_NAMES
-from pipeline.passed import COMMERCE
+from pipeline.passed import COMMERCE, COUNTS
 from tests.benchmarks.runs_apart import peak_bytes, say, told
 
 SETTLED_S = 300
@@ -92,7 +92,7 @@ def worker_of(asked, clocks):
     for stage in _stages(settings, Again()):
         fold = WatchedFold(stage.name, stage.fold, clocks)
         stages.append(replace(stage, fold=fold, decode=clocks.timed(stage.name, "decode", stage.decode)))
-    undivided = frozenset({topics.passed(kafka.prefix, COMMERCE)})
+    undivided = frozenset(topics.passed(kafka.prefix, to) for to in (COMMERCE, COUNTS))
     worker = build_app(
         Connection(kafka.bootstrap, kafka.prefix, kafka.partitions, undivided), ShellSettings(time_speed=STILL), stages, None
     )
