@@ -14,10 +14,11 @@ from typing import Any
 from sinks.boards.after_sale import AFTER_SALE
 from sinks.boards.friction import FRICTION
 from sinks.boards.panel import Board, Panel
+from sinks.boards.service import SERVICE
 from sinks.boards.silence import SILENCE
 from sinks.boards.worker import WORKER
 
-BOARDS = (SILENCE, FRICTION, AFTER_SALE, WORKER)
+BOARDS = (SILENCE, FRICTION, AFTER_SALE, SERVICE, WORKER)
 """All of them."""
 FOLDER = Path("deploy/grafana/dashboards")
 
