@@ -18,6 +18,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from agents import topics
+from agents.alert_settings import AlertSettings, ChannelUnfit
 from agents.key_check import QUIET, keys_of, reading
 from agents.mishaps import MISHAPS, advice
 from agents.partition_check import changed_topics
@@ -77,6 +78,7 @@ def checks(path: Path | None) -> list[Check]:
         ("registry", "kafka", lambda: _registry(settings.kafka)),
         ("clickhouse", "clickhouse", lambda: _clickhouse(settings.clickhouse)),
         ("keys", "kafka", lambda: _keys(settings, cluster)),
+        ("channels", "alerts", lambda: _channels(settings.alerts)),
     ]
     for name, section, look in looks:
         if section in broken:
@@ -196,6 +198,21 @@ def _differences(client: Client, database: str) -> tuple[str, ...]:
             if given != wanted:
                 lines.append(f"{table.name}.{column.name} is {given or 'not there'}, and must be {wanted}")
     return tuple(lines)
+
+
+def _channels(alerts: AlertSettings) -> Check:
+    """Whether what channels need is there; nobody is told anything."""
+    names, wrong = [channel.name for channel in alerts.channels], []
+    for channel in alerts.channels:
+        try:
+            channel.channel()
+        except ChannelUnfit as unfit:
+            wrong.append(str(unfit))
+    if wrong:
+        return Check("channels", WRONG, tuple(wrong))
+    if not names:
+        return Check("channels", WELL, ("nobody is told of alerts; they are in ClickHouse and on their topic",))
+    return Check("channels", WELL, (f"{', '.join(names)}: `ebbtide alerts test NAME` says whether one can be reached",))
 
 
 def _keys(settings: Settings, cluster: Cluster | None) -> Check:

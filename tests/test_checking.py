@@ -57,11 +57,22 @@ def test_everything_that_is_away_is_said_at_once(found):
         "registry": WRONG,
         "clickhouse": WRONG,
         "keys": SKIPPED,
+        "channels": WELL,
     }
     assert f"no answer from {NOWHERE}" in said["broker"][1]
     assert "ClickHouse does not answer (Connection refused)" in said["clickhouse"][1]
     assert NOWHERE in said["registry"][1]
     assert "hush" not in said["registry"][1]
+
+
+def test_a_channel_whose_secret_is_not_there_is_named(found):
+    hook = '[[alerts.channels]]\nname = "hook"\nkind = "webhook"\nurl = "https://a.example/x"\n'
+
+    assert found(WRONG_KAFKA + hook)["channels"][0] == WELL
+    assert found(f'{WRONG_KAFKA}{hook}secret_file = "/nowhere"\n')["channels"] == (
+        WRONG,
+        "channel hook: /nowhere cannot be read: No such file or directory",
+    )
 
 
 def test_what_is_set_right_is_looked_at_although_something_else_is_not(found, store):

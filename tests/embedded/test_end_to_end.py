@@ -1,26 +1,40 @@
 """Simulated shop -> Kafka -> worker -> ClickHouse: what stands there in the end is what the oracle says of the same events."""
 
 import asyncio
+import io
+import json
 from datetime import UTC, datetime, timedelta
 
+import fastavro
 import polars as pl
 import pytest
 from confluent_kafka import Producer
+from polars.testing import assert_frame_equal
 
+from agents.alert_settings import AlertSettings, ChannelSettings
 from agents.feed import to_kafka
 from agents.partitioner import partition_of
-from agents.settings import ClickHouseSettings, FulfilmentSettings, KafkaSettings, Settings, StoreSettings, WorkerSettings
+from agents.settings import (
+    ClickHouseSettings,
+    FulfilmentSettings,
+    KafkaSettings,
+    PublishSettings,
+    Settings,
+    StoreSettings,
+    WorkerSettings,
+)
 from agents.worker import assemble
 from pipeline.encode import encode
 from pipeline.events import event_schema
 from pipeline.frames import FATE_NAMES, TABLES
 from pipeline.simulator.simulator import Simulator
-from schemas.contracts import local_registry
+from schemas.contracts import local_registry, schema
 from tests import oracle
 from tests.builders import frame, view
 from tests.views import counted, differences
 
 pytestmark = pytest.mark.broker
+pytest_plugins = ("tests.receiver",)
 
 PARTITIONS = 4
 N_EVENTS = 4_000
@@ -30,7 +44,7 @@ LATER = timedelta(days=3)
 
 
 @pytest.fixture
-def settings(broker, store):
+def settings(broker, store, receiver):
     return Settings(
         kafka=KafkaSettings(
             bootstrap=broker.bootstrap,
@@ -41,6 +55,8 @@ def settings(broker, store):
         clickhouse=ClickHouseSettings(dsn=store.dsn, database=store.database, batch_age_s=0.2),
         fulfilment=FulfilmentSettings(enabled=False),
         store=StoreSettings(events=True),
+        publish=PublishSettings(tables=("signals", "outcomes", "alerts")),
+        alerts=AlertSettings(channels=(ChannelSettings(name="hook", kind="webhook", url=receiver.url, allow_private=True),)),
         worker=WorkerSettings(checkpoint_s=0.5, max_batch_events=500),
     )
 
@@ -107,7 +123,20 @@ def stored(store, name):
     return found.select(pl.col(column).cast(dtype) for column, dtype in TABLES[name].schema.items())
 
 
-def test_clickhouse_shows_what_the_oracle_shows(settings, store):
+def published(broker, table):
+    """The newest record of every key, as a reader has it who knows nothing but the contract."""
+    contract = fastavro.parse_schema(dict(schema(table)))
+    newest = {}
+    for message in broker.read(f"{broker.prefix}.{table}"):
+        row = fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), contract, None)
+        assert json.loads(message.key()) == {name: row[name] for name in TABLES[table].key}
+        if row["version"] >= newest.get(message.key(), row)["version"]:
+            newest[message.key()] = row
+    rows = [{name: row[name] for name in TABLES[table].schema} for row in newest.values() if not row["is_deleted"]]
+    return pl.DataFrame(rows, schema=TABLES[table].schema)
+
+
+def test_clickhouse_shows_what_the_oracle_shows_and_so_do_subscribers(settings, store, broker, receiver):
     shop = simulator()
     log = list(the_log(shop))
     fates = asyncio.run(run(settings, shop))
@@ -120,3 +149,6 @@ def test_clickhouse_shows_what_the_oracle_shows(settings, store):
     assert sum(of_partition.get(fate, 0) for of_partition in fates.values() for fate in FATE_NAMES) == len(log)
     for name in names:
         assert store.query(f"SELECT count() AS n FROM {name}_now")["n"].item() == stored(store, name).height
+    for name in ("signals", "outcomes"):
+        assert_frame_equal(published(broker, name), stored(store, name), check_row_order=False)
+    assert {got.said["type"] for got in receiver.got} == {"heartbeat"}, "of settings the worker makes a channel that it tells"
