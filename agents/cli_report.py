@@ -1,5 +1,6 @@
 """`ebbtide report`: service and experience side by side: who is good at which, the ten signs that they have come apart, and what hurts most."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,9 @@ def report(
         typer.Option("--from", metavar="TIME", help="Inclusive; else 28 days before the end, or the first that was seen."),
     ] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Exclusive; else the last that was seen.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", dir_okay=False, help="Write a page with plots, all in one file.")
+    ] = None,
     sign: Annotated[
         str | None, typer.Option("--sign", metavar="NUMBER|NAME", help="Nothing but the rows behind one of the ten signs.")
     ] = None,
@@ -34,6 +38,8 @@ def report(
     from sinks.reader import Reader
     from sinks.report_rows import sign_rows
 
+    if sign is not None and html is not None:
+        raise typer.BadParameter("--sign lists rows, and makes no page")
     since, until = (None if said is None else time_of(said) for said in (from_, to))
     chosen_sign = None if sign is None else report_command.sign_of(sign)
     told = load(settings)
@@ -47,8 +53,10 @@ def report(
                 report_command.show_rows(chosen_sign, rows)
             return
         rules, signs = told.report.verdicts(), told.report.signs_applied()
-        found = report_command.made(reader, chosen, rules, signs, is_whole=as_json)
+        found = report_command.made(reader, chosen, rules, signs, is_whole=as_json or html is not None)
     if as_json:
         terminal.say_json(report_command.as_json(found))
-    else:
+    elif html is None:
         report_command.show(found)
+    if html is not None:
+        report_command.write_page(found, html)

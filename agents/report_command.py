@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,7 @@ from pipeline.signs import BY_NAME, DOES_NOT, HOLDS, SIGNS, TOO_FEW, Sign
 from pipeline.verdicts import BOTH_STRONG, BOTH_WEAK, EXPERIENCE, NOT_ENOUGH, SERVICE, STRONG_WEAK, WEAK_STRONG, Side, VerdictRules
 from sinks import report_rows
 from sinks.reader import Reader
+from sinks.report_page import page
 from sinks.report_rows import NothingToReport, Span
 
 USUALLY = timedelta(days=28)
@@ -131,6 +133,15 @@ def _place(standing: Standing) -> dict[str, Any]:
         "n_silent": standing.n_silent,
         "lost_minor": dict(standing.lost_minor),
     }
+
+
+def write_page(told: Told, file: Path) -> None:
+    """The page; a file of that name is replaced when all of it is there. Raises: OSError where it cannot be."""
+    examples = {site: {name: rows.to_dicts() for name, rows in of_site.items()} for site, of_site in told.examples.items()}
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(page(told.report, examples, datetime.now(UTC)), encoding="utf-8")
+    part.replace(file)
+    terminal.aside().print(f"{file}: {len(told.report.sites)} site{'s' if len(told.report.sites) > 1 else ''}", markup=False)
 
 
 def show(told: Told) -> None:

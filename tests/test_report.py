@@ -1,9 +1,12 @@
 """`ebbtide report`: verdicts, words, the terminal and JSON."""
 
+import itertools
 import json
+import re
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import polars as pl
 import pytest
@@ -28,6 +31,8 @@ from pipeline.verdicts import (
     score,
     verdict,
 )
+from sinks.report_page import page
+from sinks.report_plots import Dot, owner_map, plain
 from tests.stores import rows_of, store_at
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -137,7 +142,7 @@ READINGS = ("sign", "site", "journey", "owner", "n", "n_hits")
 SILENCES = ("site", "journey", "owner", "currency", "n", "lost_minor")
 
 
-def made() -> Any:
+def made(weeks: pl.DataFrame | None = None) -> Any:
     figures = frame(
         FIGURES,
         ("s", "", "", "orders", 50, 1.0, 1.0),
@@ -154,7 +159,7 @@ def made() -> Any:
         SILENCES, ("s", "", "", "EUR", 12, 120_000), ("s", "", "", "USD", 1, 900), ("s", "shop", "payments", "EUR", 12, 120_000),
         ("s", "shop", "", "EUR", 12, 120_000),
     )  # fmt: skip
-    return report(AT, AT + DAY, figures, read, lost)
+    return report(AT, AT + DAY, figures, read, lost, weeks=weeks)
 
 
 def test_a_report_says_of_each_owner_the_verdict_and_what_was_lost():
@@ -204,15 +209,15 @@ def shop(store_dsn):
         yield store
 
 
+def called(store, *arguments):
+    told = {"EBBTIDE_CLICKHOUSE__DSN": store.dsn, "EBBTIDE_CLICKHOUSE__DATABASE": store.database, "COLUMNS": "150"}
+    return CliRunner().invoke(main, ["report", *map(str, arguments)], env=told)
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    def call(store, *arguments):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("EBBTIDE_CLICKHOUSE__DSN", store.dsn)
-        monkeypatch.setenv("EBBTIDE_CLICKHOUSE__DATABASE", store.database)
-        return CliRunner().invoke(main, ["report", *arguments], env={"COLUMNS": "150"})
-
-    return call
+    monkeypatch.chdir(tmp_path)
+    return called
 
 
 def test_people_are_told_of_each_site_the_verdict_what_hurts_and_the_signs(shop, run):
@@ -270,6 +275,86 @@ def test_an_empty_store_and_one_without_the_views_say_what_to_do(store, run):
     assert "is empty: `ebbtide worker`, `replay` or `up` write into it" in run(store).stderr
     store.command("DROP VIEW sites_now")
     assert "`ebbtide migrate` makes them" in run(store).stderr
+
+
+# The page ------------------------------------------------------------------------------------------------------------------
+
+LOADS = re.compile(
+    r"""(?:src|href|action|data)\s*=\s*["'](?!#)|url\(|@import|<(?:script|iframe|object|embed|link|img)\b""", re.IGNORECASE
+)
+"""What makes a browser fetch something, or run it."""
+
+
+@pytest.fixture(scope="module")
+def written(shop, tmp_path_factory):
+    """The page of a shop whose names are as hostile as they can be."""
+    file = tmp_path_factory.mktemp("page") / "page.html"
+    done = called(shop, "--html", file)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == ""
+    return file.read_text(encoding="utf-8")
+
+
+def test_the_page_is_well_formed_and_has_a_section_for_each_site(written):
+    """It is written so that it is XML as well: whatever opens closes, and every attribute is quoted."""
+    tree = ET.fromstring(written.removeprefix("<!DOCTYPE html>\n"))
+    assert [section.attrib["id"] for section in tree.iter("section")] == ["site-0", "site-1"]
+    assert [heading.text for heading in tree.iter("h2")] == ["<b>x</b>", "shop"]
+    assert {link.attrib["href"] for link in tree.iter("a")} == {"#site-0", "#site-1"}
+    assert sum(each.attrib.get("class", "").startswith("sign ") for each in tree.iter("article")) == 2 * len(SIGNS)
+
+
+def test_the_page_loads_nothing_and_its_own_policy_forbids_it(written):
+    assert LOADS.findall(written) == []
+    assert "://" not in written
+    assert """content="default-src 'none'; style-src 'unsafe-inline'\"""" in written
+
+
+def test_what_comes_from_data_is_text_on_the_page(written):
+    assert "<script" not in written
+    assert "&lt;script&gt;" in written
+    assert "&lt;b&gt;x&lt;/b&gt;" in written
+    assert plain("a\x00\x1b<&'\"\n") == "a  &lt;&amp;&#x27;&quot; "
+
+
+def test_the_page_shows_plots_of_what_there_is():
+    weeks = frame(
+        ("site", "journey", "owner", "measure", "week", "n", "mean", "median"),
+        *(("s", "", "", name, date(2026, 3, 2) + number * 7 * DAY, 40, amount, amount)
+          for number in (0, 1, 3) for name, amount in (("csat", 0.9), ("reopen_rate", 0.1), ("friction", 2.0), ("silent_loss", 0.1))),
+        ("s", "", "", "csat", date(2026, 3, 16), 1, 0.9, 0.9),
+    )  # fmt: skip
+    found = made(weeks)
+    tree = ET.fromstring(page(found, {}, AT).removeprefix("<!DOCTYPE html>\n"))
+
+    plots = {plot.attrib["aria-label"]: plot for plot in tree.iter("svg") if "aria-label" in plot.attrib}
+    dots = [title.text for circle in plots["owners by service and experience"].iter("circle") for title in circle]
+    assert dots == ["shop / payments: strong service / weak experience (100 / 0 of 100). 12 left in silence."]
+    told = [title.text for circle in plots["points of both sides, week by week"].iter("circle") for title in circle]
+    assert told[:2] == ["service, week of 2026-03-02: 75", "service, week of 2026-03-09: 75"]
+    assert len(told) == 6
+    runs = plots["points of both sides, week by week"].findall("polyline")
+    assert [len(run.attrib["points"].split()) for run in runs] == [2, 2]
+
+
+def test_labels_on_the_map_do_not_lie_on_each_other():
+    dots = [Dot(f"journey / owner {n}", 60 + n, 80 - n % 3, 0.1, "") for n in range(6)]
+    boxes = []
+    for text in ET.fromstring(owner_map(dots, 50)).iter("text"):
+        if text.attrib["class"] == "label":
+            x, y, wide = float(text.attrib["x"]), float(text.attrib["y"]), 6.5 * len(text.text or "")
+            boxes.append((x, x + wide, y) if text.attrib["text-anchor"] == "start" else (x - wide, x, y))
+    assert len(boxes) == 6
+    for one, other in itertools.combinations(boxes, 2):
+        assert one[1] <= other[0] or other[1] <= one[0] or abs(one[2] - other[2]) > 11
+
+
+def test_a_page_that_cannot_be_written_is_an_error_that_names_it(shop, run):
+    done = run(shop, "--html", "nowhere/page.html")
+    assert done.exit_code == 1
+    assert "nowhere" in done.stderr
+    assert "No such file or directory" in done.stderr
+    assert run(shop, "--html", "page.html", "--sign", "4").exit_code == 2
 
 
 def test_a_measure_of_nobodys_is_refused():
