@@ -27,6 +27,8 @@ class Said:
 
     tables: dict[str, pl.DataFrame]
     """Table -> rows, with `is_deleted`."""
+    was: dict[str, pl.DataFrame]
+    """Of some tables the rows that there were before."""
     sent: Mask
     """Which sessions (of the Told of after) were sent."""
     rollups: Rollups
@@ -53,7 +55,7 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
         **{name: changed_rows(facts_then[name], facts_now[name], frames.TABLES[name].key) for name in facts_now},
         "rollups": rollups.rows(changed, rules.interval, source),
     }
-    return Said(tables, sent, moved)
+    return Said(tables, facts_then, sent, moved)
 
 
 def every_row(all_of: Told, rules: SessionRules) -> dict[str, pl.DataFrame]:
