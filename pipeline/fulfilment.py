@@ -26,6 +26,7 @@ from pipeline.case_sweep import swept
 from pipeline.case_views import TOLD, Told, told
 from pipeline.changed_rows import changed_rows
 from pipeline.commerce import COMMERCE_FAMILY, case_keys, fresh, judged, parcel_keys, records
+from pipeline.count_examples import Counting, counts_again
 from pipeline.facts import LAPSES, among, rows_alone, taken_back, with_facts
 from pipeline.facts import Told as SaidRows
 from pipeline.fold import Step
@@ -66,16 +67,19 @@ class FulfilmentFold:
         due = state.cases.keys_where(lambda cases: _is_due(cases, after) | np.isin(cases["partition"].to_numpy(), anew))
         touched = np.unique(np.concatenate([links.cases, *due]))
         said = rows_alone({})
+        told_of_counts: tuple[Passed, ...] = ()
         kept = replace(state, seen=seen, links=links.links, ids=found.ids, rules=state.rules.told(held, rules.fingerprint))
         if len(touched):
             before, left = _taken(state, touched)
             log = _with_events(before, links, after)
             now = told(log, seen.frame(), rules)
             then = told(before, state.seen.frame(), rules) if before.n else None
-            changes = _changes({} if then is None else then.tables, now.tables) | _of_risk(before, then, log, now, rules)
+            was = {} if then is None else then.tables
+            changes = _changes(was, now.tables) | _of_risk(before, then, log, now, rules)
             tally, changed = state.tally.told(touched, contributions(log, now, rules), rules.counted_for)
             changes["rollups"] = rollups.rows(changed, rules.interval, self.name)
             said = self._said(changes)
+            told_of_counts = self._counting.changed(changes | said.tables, was)
             kept = replace(_put_back(replace(kept, events=left.events, cases=left.cases), log, now), tally=tally)
         tables = said.tables
         if rules.store_events and applied.height:
@@ -86,7 +90,7 @@ class FulfilmentFold:
             found.rejects,
             found.fates,
             after,
-            said.passed,
+            (*said.passed, *told_of_counts),
         )
 
     def told_again(self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -97,9 +101,13 @@ class FulfilmentFold:
         self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
     ) -> tuple[Passed, ...]:
         """The same to other stages; `gone`: what is taken back."""
-        if not self.rules.tells_people:
-            return ()
-        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, partition, "order"))
+        again = self._said(self._again(state, partition, said))
+        facts = taken_back(gone, partition, "order") if self.rules.tells_people else ()
+        return (*again.passed, *facts, *counts_again(again.tables, gone, partition))
+
+    @property
+    def _counting(self) -> Counting:
+        return Counting(self.name, self.rules.interval, self.rules.dimensions)
 
     def _said(self, rows: Mapping[str, pl.DataFrame]) -> SaidRows:
         return with_facts(rows, "order") if self.rules.tells_people else rows_alone(rows)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pipeline import frames, journeys_views, people_changes, rollups
 from pipeline.awaited_types import belated, noticed, told
 from pipeline.commerce import judged
+from pipeline.count_examples import Counting, counts, counts_again
 from pipeline.facts import SAID, SENT
 from pipeline.fold import Step
 from pipeline.forwarding import forwarded, ids_of, sent_again, sent_no_more, sent_now
@@ -83,20 +84,21 @@ class JourneysFold:
         kept = replace(state, seen=seen, ids=found.ids, rules=state.rules.told(held, rules.fingerprint))
         said: dict[str, list[pl.DataFrame]] = {}
         passed: tuple[Passed, ...] = ()
-        counts = [HELD_COUNTS.to_frame()]
+        contributed = [HELD_COUNTS.to_frame()]
         n_pieces = -(-len(touched) // self.at_once)
         for some in np.array_split(touched, n_pieces) if n_pieces else ():
             its = came if n_pieces == 1 else came.at(some)
             kept, rows_of, sent, theirs = self._told(state, kept, its, some, after)
             passed += sent
-            counts.append(theirs)
+            contributed.append(theirs)
             for name, rows in rows_of.items():
                 said.setdefault(name, []).append(rows)
         tables = {name: rows[0] if len(rows) == 1 else _together(name, rows) for name, rows in said.items()}
-        tally, changed = state.tally.told(touched, pl.concat(counts), rules.counted_for)
+        tally, changed = state.tally.told(touched, pl.concat(contributed), rules.counted_for)
         kept = replace(kept, tally=tally)
         if changed.height:
             tables["rollups"] = frames.ROLLUPS.conform(rollups.rows(changed, rules.interval, self.name))
+            passed += counts(tables)
         if rules.store_events and applied.height:
             tables["events"] = frames.EVENTS.conform(event_rows(applied))
         return Step(swept(kept, after, rules), tables, found.rejects, found.fates, after, passed)
@@ -119,12 +121,18 @@ class JourneysFold:
     def passed_again(
         self, state: PersonState, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
     ) -> tuple[Passed, ...]:
-        """The same of what was sent on; `gone`: what is taken back."""
+        """The same of what was sent on and counted; `gone`: what is taken back."""
+        counted = {name: rows for name, rows in said.items() if name == frames.ROLLUPS.name}
+        counts_of = counts_again(self.told_again(state, partition, counted) if counted else {}, gone, partition)
         if SENT.name not in said:
-            return ()
+            return counts_of
         records = self._lying(state, partition, {SENT.name: said[SENT.name]})[1]
         again = (each for kind, rows in records.items() for each in sent_again(kind, rows, said[SENT.name]))
-        return (*again, *sent_no_more(gone[SENT.name], partition))
+        return (*again, *sent_no_more(gone[SENT.name], partition), *counts_of)
+
+    @property
+    def _counting(self) -> Counting:
+        return Counting(self.name, self.rules.interval, self.rules.dimensions)
 
     @staticmethod
     def _lying(
@@ -174,7 +182,7 @@ class JourneysFold:
 
         then, here = at_home(old), at_home(new)
         now_ms = of_partitions(watermarks, holders["partition"].to_numpy())
-        before, tables, next_ms, counts = self._twice(
+        before, tables, next_ms, contributed = self._twice(
             (known.sort("holder"), then, was.seen.frame()), (holders, here, kept.seen.frame()), now_ms
         )
         said = people_changes.changes(before, tables, _left(then, new), _came(new, news))
@@ -183,6 +191,7 @@ class JourneysFold:
         ).get("identities")
         if told_links is not None:
             said["identities"] = told_links.filter(pl.col("is_deleted") == 0)
+        passed += self._counting.judged(said, before, [each.name for each in self.rules.expectations])
         if sendings:
             said[SENT.name] = pl.concat([sending.sent for sending in sendings])
         holders = holders.with_columns(
@@ -193,7 +202,7 @@ class JourneysFold:
         put_back = {kind: left.put(new[kind]) for kind, (_, left) in taken.items()}
         put_back |= {"holders": left_holders.put(holders), "links": left_links.put(now_links)}
         state = replace(kept, **put_back)  # type: ignore[arg-type]  # each is KeyedRows
-        return state, {name: rows for name, rows in said.items() if rows.height}, passed, counts
+        return state, {name: rows for name, rows in said.items() if rows.height}, passed, contributed
 
     def _tables(
         self, holders: pl.DataFrame, here: Mapping[str, pl.DataFrame], now_ms: NDArray[np.int64], seen: pl.DataFrame
@@ -220,10 +229,10 @@ class JourneysFold:
         next_ms[worth] = found.next_ms[len(was_worth) :]
         is_before = pl.col("partition") < 0
         then = {name: rows.filter(is_before).with_columns(of_before(pl.col("partition"))) for name, rows in found.tables.items()}
-        counts = found.counts.filter(~is_before).with_columns(pl.col("person") - len(was_worth))
-        entity = after[0]["holder"].gather(worth)[counts["person"]].alias("entity")
-        counts = counts.drop("person").select(entity, pl.all())
-        return then, {name: rows.filter(~is_before) for name, rows in found.tables.items()}, next_ms, counts
+        contributed = found.counts.filter(~is_before).with_columns(pl.col("person") - len(was_worth))
+        entity = after[0]["holder"].gather(worth)[contributed["person"]].alias("entity")
+        contributed = contributed.drop("person").select(entity, pl.all())
+        return then, {name: rows.filter(~is_before) for name, rows in found.tables.items()}, next_ms, contributed
 
 
 def _together(name: str, rows: Sequence[pl.DataFrame]) -> pl.DataFrame:

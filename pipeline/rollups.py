@@ -19,7 +19,6 @@ from pipeline.count_rules import DIMENSIONS
 from pipeline.expectation import Expectation
 from pipeline.hashing import Hashes, hash64
 from pipeline.keyed_rows import KeyedRows, living
-from pipeline.passed import COUNT, COUNTS, Passed
 from pipeline.pieces import Piece
 from pipeline.watermark import milliseconds
 
@@ -173,8 +172,3 @@ def rows(counts: pl.DataFrame, interval: timedelta, source: str) -> pl.DataFrame
         pl.col("matures_ms").cast(frames.TIME).alias("matures_at"),
         "partition",
     )
-
-
-def told_by_site(rows: pl.DataFrame) -> Passed:
-    """Counts for whoever judges them. Frames: ROLLUPS and `partition`."""
-    return Passed(COUNTS, COUNT, rows.with_columns(pl.concat_str(pl.lit("site:"), "site").alias("key")))

@@ -29,6 +29,8 @@ class Said:
 
     tables: dict[str, pl.DataFrame]
     """Table -> rows, with `is_deleted`."""
+    was: dict[str, pl.DataFrame]
+    """Of some tables the rows that there were before."""
     since: Since
     """What has become of the sessions, and which of them are sent."""
     rollups: Rollups
@@ -55,7 +57,7 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
         **{name: changed_rows(facts_then[name], facts_now[name], frames.TABLES[name].key) for name in facts_now},
         "rollups": rollups.rows(changed, rules.interval, source),
     }
-    return Said(tables, Since(was, is_gone, sent), moved)
+    return Said(tables, facts_then, Since(was, is_gone, sent), moved)
 
 
 def every_row(all_of: Told, rules: SessionRules) -> dict[str, pl.DataFrame]:

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline import frames, rollups, visits_at_risk
+from pipeline.count_examples import Counting, counts_again
 from pipeline.event_rows import event_rows
 from pipeline.facts import LAPSES, among, rows_alone, taken_back, with_facts
 from pipeline.facts import Told as SaidRows
@@ -83,7 +84,7 @@ class SessionsFold:
             found.rejects,
             found.fates,
             found.watermarks,
-            told_of.passed,
+            (*told_of.passed, *self._counting.changed(change.tables | tables, change.was, by_visit=True)),
         )
 
     def told_again(self, state: SessionState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -94,9 +95,13 @@ class SessionsFold:
         self, state: SessionState, partition: int, said: Mapping[str, pl.DataFrame], gone: Mapping[str, pl.DataFrame]
     ) -> tuple[Passed, ...]:
         """The same to other stages; `gone`: what is taken back."""
-        if not self.rules.tells_people:
-            return ()
-        return (*self._said(self._again(state, partition, said)).passed, *taken_back(gone, partition, "visitor"))
+        again = self._said(self._again(state, partition, said))
+        facts = taken_back(gone, partition, "visitor") if self.rules.tells_people else ()
+        return (*again.passed, *facts, *counts_again(again.tables, gone, partition))
+
+    @property
+    def _counting(self) -> Counting:
+        return Counting(self.name, self.rules.interval, self.rules.dimensions)
 
     def _said(self, rows: Mapping[str, pl.DataFrame], old: Told | None = None) -> SaidRows:
         if not self.rules.tells_people:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.frames import FATES, TABLES
 from pipeline.keys import partitions
-from pipeline.passed import LINK, TYPES, heard
+from pipeline.passed import LINK, PEOPLE, TYPES, heard
 from pipeline.person_log import FACTS
 from pipeline.watermark import from_ms, in_ms
 from tests.builders import Event
@@ -115,7 +115,7 @@ class PeopleLine:
         for name, told in done.tables.items():
             stamps = [self._stamp(partition) for partition in told["partition"]]
             self.stamped.append((name, told.with_columns(pl.Series("version", stamps, pl.Int64))))
-        for passed in done.passed:
+        for passed in (each for each in done.passed if each.to == PEOPLE):
             rows = passed.rows.drop("partition").to_dicts()
             sources = passed.rows["partition"].to_list()
             for source, row in zip(sources, self.placed([{"family": passed.table, **row} for row in rows]), strict=True):

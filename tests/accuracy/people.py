@@ -38,7 +38,7 @@ def people(told: Simulated, rules: JourneysRules, until: datetime) -> tuple[pl.D
         state = steps[-1].state
         batch = _laid(_passed(steps[-1:], after=len(first) + len(steps)), is_forwarded=True)
     steps.append(fold.step(state, batch, watermarks({0: until})))
-    assert not steps[-1].passed, "time alone sends nothing on"
+    assert not _passed(steps[-1:]), "time alone sends nothing on"
     assert sum(step.rejects.height for step in steps) == 0, "nothing that is simulated is too late to be applied"
     visits = pl.concat([rows for rows in _passed(of_clicks) if rows["family"].first() == "visit"])
     return visits.unique(["site", "visitor_id", "session_id"], keep="last", maintain_order=True), now(steps)

@@ -10,6 +10,7 @@ from agents.log_reader import LogReader
 from agents.newest_checkpoints import OnTopics
 from agents.topics import look_at
 from pipeline.frames import FATE_NAMES, TABLES
+from tests.counts_oracle import over_partitions
 from tests.embedded.test_end_to_end import stored
 from tests.views import counted, differences
 
@@ -18,7 +19,8 @@ def differing_views(store, right):
     """A line for everything in which the views differ from what is right."""
     names = [name for name in TABLES if name != "dead_letters"]
     shown = {name: stored(store, name) for name in names}
-    lines = differences(counted(shown), right)
+    summed = {"rollups": over_partitions(pl.DataFrame(right["rollups"], schema=TABLES["rollups"].schema)).to_dicts()}
+    lines = differences(counted(shown) | {"rollups": over_partitions(shown["rollups"])}, {**right, **summed})
     for name in names:
         n = store.query(f"SELECT count() AS n FROM {name}_now")["n"].item()
         if n != shown[name].height:
