@@ -22,7 +22,17 @@ from agents import logs
 from agents.alert_desk import SAID_ON, Desk, Key, News
 from agents.alert_settings import Channel
 from agents.defects import end_process
-from pipeline.alert_words import OPEN, as_chat, as_json, for_alertmanager, heartbeat_as_chat, heartbeat_as_json, status, watchdog
+from pipeline.alert_words import (
+    OPEN,
+    as_chat,
+    as_json,
+    for_alertmanager,
+    heartbeat_as_chat,
+    heartbeat_as_json,
+    labels,
+    status,
+    watchdog,
+)
 from sinks.outgoing import Answer, post, session, signature
 
 log = logging.getLogger(__name__)
@@ -262,26 +272,26 @@ class _Alertmanager(_Telling):
                 answer = await self._sent(f"{len(some)} alerts", json.dumps(entries).encode(), {})
                 if not (answer.is_well or answer.is_final):
                     return _Wait(self._reached.patience_s(answer))
-                self._told(some)
+                self._told([each for each in some if each.is_new])
         self._repeats_at = time.monotonic() + self.channel.repeat_s
         return _Wait(0.0)
 
 
 def entries_of(news: News, now: datetime, ends_at: datetime) -> list[dict[str, Any]]:
-    """An alert as an Alertmanager is told it: under the severity that it has, and as ended under those that it had."""
-    row, last = news.row, news.last
-    known_as = set()
-    if last is not None:
-        is_recent = now.timestamp() * 1_000 - last.at_ms < SAID_ON / timedelta(milliseconds=1)
-        known_as = {last.state.partition("-")[2] if last.is_open else last.was, last.was if is_recent else ""} - {""}
-    if status(row) == OPEN:
-        had = known_as - {row["severity"]} if last is not None and last.is_open else set()
-        return [
-            for_alertmanager(row, row["severity"], now=now, ends_at=ends_at),
-            *(for_alertmanager(row, severity, now=now, ends_at=now) for severity in sorted(had)),
-        ]
-    ended = min(row["resolved_at"] or now, now)
-    return [for_alertmanager(row, severity, now=now, ends_at=ended) for severity in sorted(known_as or {row["severity"]})]
+    """An alert as an Alertmanager is told it: open under its labels, and ended under those that it had."""
+    row, last, ended = news.row, news.last, min(news.row["resolved_at"] or now, now)
+    if last is None:
+        return [for_alertmanager(row, labels(row), now=now, ends_at=ends_at if status(row) == OPEN else ended)]
+    is_recent = now.timestamp() * 1_000 - last.at_ms < SAID_ON / timedelta(milliseconds=1)
+    had = [*([last.labels] if last.labels else []), *([last.was] if last.was and is_recent else [])]
+    if status(row) != OPEN:
+        return [for_alertmanager(row, each, now=now, ends_at=ended) for each in had]
+    its_labels = labels(row) if news.is_new or not last.labels else last.labels  # what is muted goes on as it is known
+    gone = [each for each in had if each != its_labels]
+    return [
+        for_alertmanager(row, its_labels, now=now, ends_at=ends_at),
+        *(for_alertmanager(row, each, now=now, ends_at=now) for each in gone),
+    ]
 
 
 def signed(channel: Channel, body: bytes, idempotency_key: str) -> dict[str, str]:

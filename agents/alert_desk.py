@@ -4,7 +4,7 @@ Of each alert the newest row is held and not every record, so that a channel tha
 alerts there are: 10,000; more than that, and those that are over are let go of first.
 
 **Delivery:** what was told since the last checkpoint is told again after a crash. What is still to be told follows from what is kept, so no resolution is lost.
-Cases:   opens and is over before anybody could be told -> a webhook is told once, that it is over | older than a day by then -> nobody is
+Cases:   becomes more or less severe, or its place changes -> news | opens and is over before anybody could be told -> a webhook is told once, that it is over | older than a day by then -> nobody is
          muted -> nothing new is told; who knows of the alert is told that it is over, and an Alertmanager goes on hearing that it is open
          resolved rows that are said again -> a day long it is known who has been told
 """
@@ -13,7 +13,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ import polars as pl
 
 from agents.alert_settings import Channel
 from pipeline.alert_routes import Alert, Mutes
-from pipeline.alert_words import OPEN, RESOLVED, state, status
+from pipeline.alert_words import OPEN, RESOLVED, labels, state, status
 from pipeline.frames import ALERTS, TIME, schema
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,11 @@ class Told:
     state: str
     version: int
     at_ms: int
-    was: str = ""
-    """Severity before, as an Alertmanager knows it under other labels."""
+    """When that was news."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """By which an Alertmanager knows it."""
+    was: Mapping[str, str] = field(default_factory=dict)
+    """By which it knew it before: it must hear that this has ended."""
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +83,8 @@ class News:
     state: str
     last: Told | None
     """What it was told before."""
+    is_new: bool = True
+    """Whether it is to be told that; else only, of what it knows, that it goes on."""
 
     @property
     def idempotency_key(self) -> str:
@@ -125,8 +130,9 @@ class Desk:
             for each in self._known.values():
                 last = each.told.get(channel.name)
                 is_heard = last is not None and _is_heard(each.row, last, now)
-                if is_heard or self._due_of(channel, each, now) is not None:
-                    found.append(News(each.key, each.row, state(each.row), last))
+                is_new = self._due_of(channel, each, now) is not None
+                if is_heard or is_new:
+                    found.append(News(each.key, each.row, state(each.row), last, is_new))
         return found
 
     def told(self, channel: Channel, news: News, now: datetime) -> None:
@@ -135,12 +141,12 @@ class Desk:
             known = self._known.get(news.key)
             if known is None:  # its partition was given up meanwhile
                 return
-            at_ms, was = int(now.timestamp() * 1_000), ""
-            if news.last is not None and news.last.is_open and news.last.state != news.state:
-                was = news.last.state.partition("-")[2]
-            if news.last is not None and news.last.state == news.state:
-                at_ms, was = news.last.at_ms, news.last.was
-            last = Told(news.state, news.row["version"], at_ms, was)
+            last = Told(news.state, news.row["version"], int(now.timestamp() * 1_000), labels(news.row))
+            if news.last is not None:
+                has_moved = news.last.labels != last.labels
+                is_new = has_moved or news.last.state != last.state
+                was = news.last.labels if has_moved else news.last.was
+                last = replace(last, at_ms=last.at_ms if is_new else news.last.at_ms, was=was)
             if known.told.get(channel.name) != last:
                 known.told[channel.name] = last
                 self._changed(known.partition)
@@ -222,7 +228,7 @@ class Desk:
                 return None
         elif not is_open:
             return is_now if last.is_open else None
-        elif last.state == is_now and not (channel.has_updates and row["version"] > last.version):
+        elif (last.state, last.labels) == (is_now, labels(row)) and not (channel.has_updates and row["version"] > last.version):
             return None
         return None if self._mutes.cover(row, now) else is_now
 

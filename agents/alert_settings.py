@@ -56,9 +56,9 @@ class _Routed(Section):
     severities: Annotated[tuple[Literal["warning", "critical"], ...], Field(examples=[["critical"]])] = ()
     """warning, critical; none named: both."""
     rules: Annotated[
-        tuple[Literal["abandonment", "silence", "exits", "friction", "lapse"], ...], Field(examples=[["abandonment"]])
+        tuple[Literal["abandonment", "silence", "exits", "friction", "lapse", "limit"], ...], Field(examples=[["abandonment"]])
     ] = ()
-    """abandonment, silence, exits, friction, lapse; none named: all."""
+    """abandonment, silence, exits, friction, lapse, limit (there are too many segments to judge); none named: all."""
 
     def route(self) -> Route:
         """The value."""
@@ -83,7 +83,7 @@ class ChannelSettings(_Routed):
     body: Annotated[Literal["json", "slack"], Field(examples=["json"])] = "json"
     """What a webhook gets: the alert as JSON, or a text as Slack, Mattermost and others take it."""
     updates: Annotated[bool, Field(examples=[False])] = False
-    """Whether a webhook also hears of figures that changed; else that an alert opened, became more or less severe, and is over."""
+    """Whether a webhook also hears of figures that changed; else that an alert opened, became more or less severe or happens elsewhere, and is over."""
     heartbeat_min: Annotated[float | None, Field(ge=0, examples=[15.0])] = None
     """How often a webhook gets a heartbeat, so that its receiver can notice when nobody would tell it anything, min; 0: never. None given: 15 with JSON, never in a chat."""
     repeat_s: Annotated[float, Field(gt=0, examples=[60.0])] = 60.0

@@ -7,18 +7,16 @@ Source:  labels, startsAt and endsAt: https://prometheus.io/docs/alerting/latest
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pipeline.alert_routes import Alert
 from pipeline.money import spelt as money
+from pipeline.spike_counts import FRICTION
 
 OPEN, RESOLVED, RETRACTED = "open", "resolved", "retracted"
 """What an alert is now; retracted: later events showed that it was none."""
-
-FRICTION = "friction"
-"""The rule whose rate is no share."""
 
 LABELS = (
     "alert_id",
@@ -101,25 +99,28 @@ def lines(alert: Alert) -> Iterator[str]:
 
 
 def rate(alert: Alert, column: str) -> str:
-    """`rate` or `baseline_rate` as people read it: a share, or of friction how many a session; '' if it is not known."""
+    """`rate` or `baseline_rate` as people read it: a share, or of friction how many a visit; '' if it is not known."""
     value = alert[column]
     if value is None:
         return ""
-    return f"{value:.3g} a session" if alert["rule"] == FRICTION else f"{value:.1%}"
+    return f"{value:.2f} a visit" if alert["rule"] == FRICTION and value > 1 else f"{100 * value:.3g} %"
 
 
-def for_alertmanager(alert: Alert, severity: str, *, now: datetime, ends_at: datetime, generator: str = "") -> dict[str, Any]:
-    """One alert of its API, under this severity: with another one it is another alert to it. It has ended if `ends_at` is not after `now`."""
+def labels(alert: Alert) -> dict[str, str]:
+    """By what an Alertmanager knows it: with other labels it is another alert to it."""
+    return {name: alert[name] for name in LABELS if alert[name]}
+
+
+def for_alertmanager(alert: Alert, its_labels: Mapping[str, str], *, now: datetime, ends_at: datetime) -> dict[str, Any]:
+    """One alert of its API, under these labels. It has ended if `ends_at` is not after `now`."""
     begun = min(alert["opened_at"] or now, now)
     facts = {name: str(alert[name]) for name in _FACTS if alert[name] not in (None, "")}
     notes = {"summary": headline(alert, state(alert)), "description": "\n".join(lines(alert)), "segment": alert["segment"], **facts}
-    labels = {"alertname": NAME, **{name: alert[name] for name in LABELS}, "severity": severity}
     return {
-        "labels": {name: label for name, label in labels.items() if label},
+        "labels": {"alertname": NAME, **its_labels},
         "annotations": {name: note for name, note in notes.items() if note},
         "startsAt": begun.isoformat(),
         "endsAt": max(begun, ends_at).isoformat(),
-        **({"generatorURL": generator} if generator else {}),
     }
 
 

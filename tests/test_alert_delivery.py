@@ -15,6 +15,7 @@ from agents.alert_desk import Desk, News, Told
 from agents.alert_settings import Channel
 from agents.metrics_page import alert_families
 from pipeline.alert_routes import Mutes, Route
+from pipeline.alert_words import labels
 from sinks import outgoing
 from sinks.inside import is_inside
 from sinks.outgoing import Answer, post, session
@@ -148,28 +149,26 @@ def test_one_alert_that_a_receiver_fails_over_holds_up_no_other(telling, receive
 
 
 def test_a_channel_that_is_slow_holds_up_no_other(telling, receiver, other_receiver):
-    receiver.answers = [2.0]
+    receiver.answers = [60.0]
     delivery = telling(webhook(receiver, "slow"), webhook(other_receiver, "quick"))
-    begun = time.monotonic()
 
     says(delivery, alert("a1"))
     other_receiver.until(1)
     says(delivery, alert("a2"))
     other_receiver.until(2)
 
-    assert time.monotonic() - begun < 2.0
     assert receiver.got == []
 
 
 def test_a_receiver_that_never_answers_is_given_up_on_and_tried_again(telling, receiver, monkeypatch):
-    monkeypatch.setattr(outgoing, "TOTAL_S", 0.1)
-    receiver.answers = [1.0]
+    monkeypatch.setattr(outgoing, "TOTAL_S", 0.3)
+    receiver.answers = [30.0]
     delivery = telling(webhook(receiver))
 
     says(delivery, alert())
 
     until(lambda: delivery.reached["hook"].delivered == 1)
-    assert delivery.reached["hook"].failed == 1
+    assert delivery.reached["hook"].failed >= 1
 
 
 def test_a_channel_gets_what_its_route_says(telling, receiver, other_receiver):
@@ -194,7 +193,7 @@ def test_a_chat_gets_a_text_that_it_does_not_take_for_markup(telling, receiver):
     (got,) = receiver.until(1)
     assert list(got.said) == ["text"]
     assert "*warning: Abandonment at &lt;payment&gt; is 61 % (shop)*" in got.said["text"]
-    assert "rate 61.0%, usual 24.0% (74 of 121)" in got.said["text"]
+    assert "rate 61 %, usual 24 % (74 of 121)" in got.said["text"]
     assert "ebbtide alerts show a1" in got.said["text"]
 
 
@@ -311,25 +310,34 @@ def test_a_body_goes_to_an_address_inside_where_that_is_allowed(receiver):
 # Alertmanager's way ---------------------------------------------------------------------------------------------------------
 
 
-def entries(row, last):
-    return [
-        (entry["labels"]["severity"], entry["endsAt"] > NOW.isoformat())
-        for entry in entries_of(News(("shop", "a1"), row, "x", last), NOW, minutes(4))
-    ]
+def entries(row, last, *, is_new=True):
+    found = entries_of(News(("shop", "a1"), row, "x", last, is_new), NOW, minutes(4))
+    return [(entry["labels"]["severity"], entry["labels"]["device"], entry["endsAt"] > NOW.isoformat()) for entry in found]
 
 
-def test_an_alert_that_becomes_worse_ends_under_its_old_severity():
+def test_an_alert_that_becomes_worse_or_moves_ends_under_its_old_labels():
     now_ms = int(NOW.timestamp() * 1_000)
+    bad = alert(severity="critical")
+    before, now = labels(alert()), labels(bad)
 
-    assert entries(alert(), None) == [("warning", True)]
-    assert entries(alert(severity="critical"), Told("open-warning", 1, now_ms)) == [("critical", True), ("warning", False)]
-    assert entries(alert(severity="critical"), Told("open-critical", 2, now_ms, "warning")) == [
-        ("critical", True),
-        ("warning", False),
+    assert entries(alert(), None) == [("warning", "mobile", True)]
+    assert entries(bad, Told("open-warning", 1, now_ms, before)) == [("critical", "mobile", True), ("warning", "mobile", False)]
+    assert entries(bad, Told("open-critical", 2, now_ms, now, before)) == [
+        ("critical", "mobile", True),
+        ("warning", "mobile", False),
     ]
-    assert entries(alert(severity="critical"), Told("open-critical", 2, now_ms - 1_000_000, "warning")) == [("critical", True)]
-    assert entries(resolved(severity="critical"), Told("open-warning", 2, now_ms)) == [("warning", False)]
-    assert entries(resolved(severity="critical"), Told("resolved", 2, now_ms, "warning")) == [("warning", False)]
+    assert entries(bad, Told("open-critical", 2, now_ms - 1_000_000, now, before)) == [("critical", "mobile", True)]
+    assert entries(alert(device="tablet"), Told("open-warning", 2, now_ms, before)) == [
+        ("warning", "tablet", True),
+        ("warning", "mobile", False),
+    ]
+    assert entries(resolved(severity="critical"), Told("open-warning", 2, now_ms, before)) == [("warning", "mobile", False)]
+
+
+def test_what_becomes_worse_in_a_mute_goes_on_as_it_is_known():
+    known = Told("open-warning", 1, int(NOW.timestamp() * 1_000), labels(alert()))
+
+    assert entries(alert(severity="critical"), known, is_new=False) == [("warning", "mobile", True)]
 
 
 # Watched --------------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,19 @@ def test_news_is_told_once():
     assert heard(desk, HOOK) == []
 
 
+def test_that_it_happens_elsewhere_is_news():
+    desk = desk_of(HOOK)
+    desk.take(0, alert(), NOW)
+    heard(desk, HOOK)
+
+    desk.take(0, alert(version=2, device="", updated_at=minutes(-2)), NOW)
+    (news,) = desk.news(HOOK, NOW)
+
+    assert news.idempotency_key == f"a1:open-warning:{minutes(-2):%Y%m%dT%H%M%SZ}"
+    assert heard(desk, HOOK) == [("a1", "open-warning")]
+    assert heard(desk, HOOK) == []
+
+
 def test_who_wants_figures_is_told_of_them_under_another_key():
     desk = desk_of(FIGURES)
     desk.take(0, alert(), NOW)
@@ -146,7 +159,7 @@ def test_who_knows_of_an_alert_hears_in_a_mute_that_it_is_over_but_not_that_it_i
 
     desk.take(0, alert(version=2, severity="critical"), NOW)
     assert heard(desk, HOOK) == []
-    assert [news.key for news in desk.standing(MANAGER, NOW)] == [("shop", "a1")], "or it would take it for over"
+    assert [(news.key, news.is_new) for news in desk.standing(MANAGER, NOW)] == [(("shop", "a1"), False)], "it is not over"
     desk.take(0, resolved(version=3), NOW)
 
     assert heard(desk, HOOK) == [("a1", "resolved")]

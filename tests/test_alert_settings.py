@@ -1,11 +1,13 @@
 """What people write down of channels and mutes is checked where they write it, and secrets stay secret."""
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
 from agents.alert_settings import AlertSettings, ChannelSettings, ChannelUnfit, channels
 from agents.settings_sources import SettingsWrong, load
+from pipeline.spike_counts import ABANDONMENT, EXITS, FRICTION, LAPSE, LIMIT, SILENCE
 from tests.alert_rows import alert
 
 HOOK = '[[alerts.channels]]\nname = "hook"\nkind = "webhook"\n'
@@ -108,3 +110,9 @@ def test_secrets_that_are_not_there_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HOOK_KEY", "key")
     (made,) = channels([ChannelSettings(name="hook", kind="webhook", url="https://a.example", secret_env="HOOK_KEY")])
     assert made.secret == b"key"
+
+
+def test_every_rule_that_opens_alerts_can_be_named():
+    named = get_args(get_args(ChannelSettings.model_fields["rules"].annotation)[0])
+
+    assert set(named) == {ABANDONMENT, SILENCE, LAPSE, FRICTION, EXITS, LIMIT}

@@ -29,7 +29,7 @@ def called(store, monkeypatch, tmp_path):
                 "alerts",
                 row(resolved("0a11")),
                 row(alert("0b22", examples=["v/1/s1", "o-7", "t-9"])),
-                row(alert("0c33", site="other", rule="friction", rate=0.25, baseline_rate=None, **WORSE)),
+                row(alert("0c33", site="other", rule="friction", rate=1.25, baseline_rate=None, **WORSE)),
             ),
             token="alerts",
         )
@@ -53,9 +53,9 @@ def test_alerts_are_listed_and_those_that_are_open_come_first(called):
     lines = [line for line in shown.splitlines() if "0a11" in line or "0b22" in line or "0c33" in line]
     assert [next(name for name in ("0a11", "0b22", "0c33") if name in line) for line in lines] == ["0c33", "0b22", "0a11"]
     assert "EUR 4,120.00" in lines[1]
-    assert "61.0%" in lines[1]
+    assert "61 %" in lines[1]
     assert "payment_retry (48%)" in lines[1]
-    assert "0.25 a session" in lines[0]
+    assert "1.25 a visit" in lines[0]
     _, shown, _ = called("list", "--site", "shop", "--open", "--json")
     assert [each["alert_id"] for each in json.loads(shown)["alerts"]] == ["0b22"]
     _, _, said = called("list", "--limit", "2")
@@ -69,7 +69,7 @@ def test_one_alert_says_how_to_look_at_some_of_whom_it_happened_to(called):
 
     assert code == 0, said
     assert "open, warning Abandonment at <payment> is 61 %" in shown
-    assert "61.0% (74 of 121), usual 24.0%" in shown
+    assert "61 % (74 of 121), usual 24 %" in shown
     assert "ebbtide why --session s1 --visitor v/1 --site shop" in shown
     assert "ebbtide why --order o-7 --site shop" in shown
     assert "  ticket t-9\n" in shown

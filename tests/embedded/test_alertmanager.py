@@ -22,7 +22,7 @@ pytest_plugins = ("tests.receiver",)
 
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 """Of Debian's package, or of its makers."""
-REPEAT_S = 0.4
+REPEAT_S = 0.6
 CONFIG = """\
 global: {{resolve_timeout: 1s}}
 route: {{receiver: us, group_by: [site, rule], group_wait: 200ms, group_interval: 500ms, repeat_interval: 1h}}
