@@ -206,7 +206,7 @@ def _signs(found: Report, whole: Standing, *, is_narrow: bool) -> Table:
     drawn = terminal.table(columns, (), title="ten signs", numbers=(0, 2, 3, 4))
     for reading in whole.readings:
         most = found.where_most(whole.place.site, reading.sign)
-        share = "-" if reading.share is None else f"{100 * reading.share:.0f} %"
+        share = "-" if reading.share is None else f"{100 * reading.share:.1f} %"
         cells = (str(reading.sign.number), reading.sign.title, share, f"{100 * reading.sign.threshold:.0f} %", f"{reading.n:,}")
         word, style = _HOLDS[reading.standing]
         drawn.add_row(*cells, f"[{style}]{word}[/{style}]", *(() if is_narrow else (escape(most.place.name) if most else "",)))

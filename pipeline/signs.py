@@ -142,5 +142,5 @@ class Reading:
         """In words."""
         sign = self.sign
         if self.share is None:
-            return f"No {sign.looked_at}."
+            return f"There are no {sign.looked_at}."
         return f"{self.n_hits:,} of {self.n:,} {sign.looked_at} ({100 * self.share:.0f} %) {sign.those}."

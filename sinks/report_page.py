@@ -161,7 +161,7 @@ def _signs(report: Report, whole: Standing, examples: Mapping[str, Sequence[Mapp
 
 def _sign(report: Report, place: Place, reading: Reading, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     sign, (word, style) = reading.sign, _HOLDS[reading.standing]
-    share = "-" if reading.share is None else f"{100 * reading.share:.0f} %"
+    share = "-" if reading.share is None else f"{100 * reading.share:.1f} %"
     yield f'<article class="sign {style}"><h4><span class="number">{sign.number}</span>{plain(sign.title)}<span class="badge {style}">{word}</span></h4>'
     yield f'<p class="share"><span class="value">{share}</span>{share_bar(reading.share, sign.threshold, style)}<span class="n">holds from {100 * sign.threshold:.0f} %, of {sign.min_n} and more</span></p>'
     most = report.where_most(place.site, sign)
