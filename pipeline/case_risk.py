@@ -2,7 +2,7 @@
 
 Most of what comes at all comes early in a wait: who pays again does so in the first hours of a day, who answers a quote in the first days of two weeks. If it has
 the same chance to come at every moment, the logit of the risk rises evenly with the share of the wait that has gone by. What is promised for a time comes near that
-time: there, silence until then says less. Friction and waits that lapsed before add to both.
+time: silence says little before, and then much; there it rises with the third power of the share. Friction and waits that lapsed before add to both.
 
 Time:    the share is of all hours, where the wait counts working hours too
 Cases:   an expectation of which nothing is known -> `base_of_others`
@@ -20,28 +20,20 @@ from pipeline.groups import NEVER, Mask, Millis
 from pipeline.risk import RiskBands, Risks, probability
 
 _BASE = {
-    "answer_after_quote": -0.6,
-    "bulk_price_after_request": -3.4,
-    "confirmation_after_payment": -4.5,
-    "decision_after_approval_request": -1.9,
-    "delivered_by_promise": -6.7,
-    "first_scan_after_shipping": -6.7,
-    "next_onboarding_step": -2.3,
-    "next_scan_after_scan": -6.5,
-    "notice_of_moved_date": -6.0,
-    "quote_after_request": -3.7,
-    "refund_after_return": -6.7,
-    "retry_after_payment_failure": -3.7,
-    "shipping_after_confirmation": -4.7,
+    "answer_after_quote": -0.7,
+    "bulk_price_after_request": -3.0,
+    "confirmation_after_payment": -5.0,
+    "decision_after_approval_request": -1.3,
+    "delivered_by_promise": -3.3,
+    "first_scan_after_shipping": -5.0,
+    "next_onboarding_step": -2.0,
+    "next_scan_after_scan": -4.8,
+    "quote_after_request": -3.8,
+    "refund_after_return": -5.0,
+    "retry_after_payment_failure": -4.2,
+    "shipping_after_confirmation": -4.3,
 }
-_BY_ITS_TIME = (
-    "confirmation_after_payment",
-    "delivered_by_promise",
-    "first_scan_after_shipping",
-    "next_scan_after_scan",
-    "notice_of_moved_date",
-    "refund_after_return",
-)
+"""-5: it never lapsed in the shops that this was fitted on."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +44,15 @@ class CaseRisk:
     """Expectation -> at the start of its wait, when nothing went wrong before."""
     base_of_others: float = -3.0
     """The same of all others: one in twenty lapses."""
-    whole_wait: float = 8.4
+    whole_wait: float = 6.9
     """For the whole of the wait, in between by its share. Not below 0."""
-    by_its_time: tuple[str, ...] = _BY_ITS_TIME
-    """Expectations of what comes near its due time, or so seldom fails that the wait says little."""
-    whole_promise: float = 2.0
-    """For the whole wait of one of these. Not below 0."""
-    full_friction: float = 2.5
+    by_its_time: tuple[str, ...] = ("delivered_by_promise",)
+    """Expectations of what comes near its due time."""
+    whole_promise: float = 2.4
+    """For the whole wait of one of these, in between by the third power of its share. Not below 0."""
+    full_friction: float = 12.7
     """For a friction score of 100 of the case, below it by the share. Not below 0."""
-    has_lapsed: float = 1.5
+    has_lapsed: float = 0.4
     """If another wait of the case has lapsed. Not below 0."""
 
     def __post_init__(self) -> None:
@@ -75,11 +67,10 @@ class CaseRisk:
         found: Risks = base[place] + self.full_friction * np.clip(points, 0.0, MOST) / MOST + self.has_lapsed * has_lapsed
         return found
 
-    def slope(self, expectations: tuple[Expectation, ...], place: Millis) -> Risks:
-        """What the whole of each wait adds to it."""
-        of_each = np.array([self.whole_promise if each.name in self.by_its_time else self.whole_wait for each in expectations])
-        found: Risks = of_each[place]
-        return found
+    def slope(self, expectations: tuple[Expectation, ...], place: Millis) -> tuple[Risks, Risks]:
+        """What the whole of each wait adds to it, and with which power of its share that rises."""
+        is_promise = np.array([each.name in self.by_its_time for each in expectations])[place]
+        return np.where(is_promise, self.whole_promise, self.whole_wait), np.where(is_promise, 3.0, 1.0)
 
 
 FROM_THE_START = np.iinfo(np.int64).min
@@ -87,10 +78,11 @@ FROM_THE_START = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Waiting:
-    """Waits that go on: a logit at the start, what the whole wait adds, and from when to when it is."""
+    """Waits that go on: a logit at the start, what the whole wait adds and with which power of its share, and from when to when it is."""
 
     begin: Risks
     slope: Risks
+    power: Risks
     began_ms: Millis
     due_ms: Millis
 
@@ -98,14 +90,14 @@ class Waiting:
         """The risk of each wait at a time of its own."""
         span_ms = np.maximum(self.due_ms - self.began_ms, 1)
         gone_ms = np.clip(now_ms, self.began_ms, self.due_ms) - self.began_ms
-        return probability(self.begin + self.slope * (gone_ms / span_ms))
+        return probability(self.begin + self.slope * (gone_ms / span_ms) ** self.power)
 
     def crosses_ms(self, border: float) -> Millis:
         """After which time the risk of each wait is this or more; NEVER: after none; FROM_THE_START: it always was."""
         logit = np.log(border / (1.0 - border)) if 0.0 < border < 1.0 else (-np.inf if border <= 0.0 else np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(self.begin >= logit, -1.0, (logit - self.begin) / self.slope)
-        is_reached = share <= 1.0  # and no nan, and no slope of 0
+            share = np.where(self.begin >= logit, -1.0, ((logit - self.begin) / self.slope) ** (1.0 / self.power))
+        is_reached = share <= 1.0  # no nan either, nor a slope of 0
         at_ms = self.began_ms + np.ceil(np.where(is_reached, share, 0.0) * (self.due_ms - self.began_ms)).astype(np.int64)
         return np.where(is_reached, np.where(share < 0, FROM_THE_START, at_ms), NEVER)
 

@@ -77,7 +77,7 @@ def at_risk(log: CaseLog, met: Met, rules: FulfilmentRules) -> CasesAtRisk:
     risk, expectations = rules.risk, rules.expectations
     going = Waiting(
         risk.begin(expectations, place, points[case], has_lapsed[case]),
-        risk.slope(expectations, place),
+        *risk.slope(expectations, place),
         log.ms[waits["last"].to_numpy()],
         waits["lapsed_ms"].to_numpy(),
     )

@@ -25,15 +25,15 @@ class SessionRisk:
 
     base: float = 1.1
     """At the commit step, with no friction, within a minute of the last event."""
-    whole_way: float = -4.0
+    whole_way: float = -3.8
     """For the whole way from the commit step to the goal; in between by the share of it. Not above 0: who comes further is likelier to arrive."""
-    whole_way_silent: float = -2.2
+    whole_way_silent: float = -1.6
     """The same of who is silent: then it says less. Not above 0, nor below `whole_way`."""
-    full_friction: float = 3.5
+    full_friction: float = 2.9
     """For a friction score of 100, below it by the root of the share: what is met first counts most. Not below 0."""
     silent_min: tuple[float, ...] = (1.0, 10.0, 20.0)
     """Minutes of silence beyond which a stretch begins, ascending; a minute apart at least, for nobody is told again more often."""
-    silent: tuple[float, ...] = (1.7, 2.7, 3.9)
+    silent: tuple[float, ...] = (1.5, 2.5, 3.2)
     """For silence of such a stretch; not descending, and not below 0."""
 
     def __post_init__(self) -> None:

@@ -110,13 +110,15 @@ def case_row(case: Case, everything: list[Row]) -> Row | None:
         term = rules.risk
         begin = term.base.get(expectation.name, term.base_of_others) + term.full_friction * points / 100
         begin += term.has_lapsed if lapsed else 0.0
-        slope = term.whole_promise if expectation.name in term.by_its_time else term.whole_wait
+        is_promise = expectation.name in term.by_its_time
         for wait in fulfilment_oracle.waits_of(case, expectation):
             due = max(wait.due, wait.first["event_at"])
             if goes_on(wait, due, now):
                 began = wait.last["event_at"]
                 share = max(now - began, timedelta(0)) / max(due - began, MS)
-                band = band_of(logistic(begin + slope * share), rules.risk_bands)
+                band = band_of(
+                    logistic(begin + (term.whole_promise * share**3 if is_promise else term.whole_wait * share)), rules.risk_bands
+                )
                 likely.append((-band, due, place, expectation))
     if not likely or (best := min(likely, key=lambda each: each[:3]))[0] == 0:
         return None
