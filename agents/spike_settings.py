@@ -19,7 +19,7 @@ class SpikeSettings(Section):
 
     enabled: bool = True
     """Whether rates are watched at all."""
-    history_h: Positive = 24
+    history_h: Positive = 72
     """How long a series must have been seen before it is judged: until then nobody knows what is usual, hours."""
     least_n_of: Annotated[int, Field(ge=1)] = 30
     """Of how many a share must be to be judged."""
@@ -29,8 +29,8 @@ class SpikeSettings(Section):
     """How many times what is usual it must be."""
     least_points: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """How far above what is usual it must be: 0.01 is one in a hundred."""
-    false_discoveries: Share = 1e-4
-    """Level of the false discovery rate over all segments that are judged together. Where nothing is wrong, an alert opens in so many intervals: 0.0001 is about one in 35 days of
+    false_discoveries: Share = 2e-5
+    """Level of the false discovery rate over all segments that are judged together. Where nothing is wrong, an alert opens in so many intervals: 0.00002 is about one in 174 days of
     intervals of five minutes, for each rule."""
     usual_p: Share = 0.05
     """An interval is usual again where so many or more are no less likely than that."""

@@ -14,7 +14,7 @@ ALERTS = Table(
             (
                 "rule",
                 pl.String,
-                "what rose: abandonment, silence, exits (from a step), friction (a signal), lapse (of an expectation)",
+                "what rose: abandonment, silence, exits (from a step), friction (a signal), lapse (of an expectation); limit: segments that are not judged",
                 "",
             ),
             ("opened_at", TIME, "end of the interval that showed it", "UTC"),

@@ -62,19 +62,21 @@ class Guesses:
         self.values: Floats = self.usual[:, :, None] + level
         counts = (its["n_guessed"][rows] >= TRIED) & ~np.isnan(self.values)
         weights = np.where(counts, (its["error"][rows] + 1e-12) ** -4.0, 0.0)
-        total = weights.sum(axis=(1, 2))
-        with np.errstate(invalid="ignore"):
-            self.expected: Floats = np.where(counts, weights * self.values, 0.0).sum(axis=(1, 2)) / np.where(
-                total > 0, total, np.nan
-            )
+        told = np.where(counts, weights * self.values, 0.0)
+        self.expected: Floats = _mean(told, weights)
+        self.steady: Floats = _mean(told[:, :, -1:], weights[:, :, -1:])
+        """What is expected over long levels alone, which nothing short moves; NaN: unknown."""
 
-    def judge(self, its: Arrays, which: Flags, values: Floats, most: Floats) -> None:
+    def off(self, values: Floats, most: Floats) -> Floats:
+        """How far each guess was off, at most so far; NaN: there was none."""
+        return np.clip(values[:, None, None] - self.values, -most[:, None, None], most[:, None, None])
+
+    def judge(self, its: Arrays, which: Flags, off: Floats) -> None:
         """Remember how far off each guess of these was; changes `its`."""
-        rows, guessed = self.rows[which], self.values[which]
+        rows, off = self.rows[which], np.abs(off[which])
         n, error = its["n_guessed"][rows], its["error"][rows]
-        counts = ~np.isnan(guessed)
+        counts = ~np.isnan(off)
         n = n + counts
-        off = np.minimum(np.abs(values[:, None, None] - guessed), most[:, None, None])
         gain = np.maximum(1 / np.maximum(n, 1), 1 / MEMORY)
         its["n_guessed"][rows] = n
         its["error"][rows] = np.where(counts, error + gain * (off - error), error)
@@ -90,6 +92,12 @@ class Values:
     """For how long."""
     tame: Floats
     """The value, or as far from what was expected as a season learns."""
+
+
+def _mean(told: Floats, weights: Floats) -> Floats:
+    total = weights.sum(axis=(1, 2))
+    mean: Floats = told.sum(axis=(1, 2)) / np.where(total > 0, total, np.nan)
+    return mean
 
 
 def push(its: Arrays, rows: Places, values: Values) -> None:

@@ -7,7 +7,7 @@ A baseline learns shares of at least 30, with 4 to be expected: until there are 
 against its mean share. What a share moves by beyond chance is learned (`beyond`), and how far off it was over each stretch.
 
 Time:    ms since 1970, start of an interval
-Cases:   seen for less than `history` -> p is 1, and nothing is claimed | no row -> not judged | of none -> not judged
+Cases:   a dip that ends -> no spike: a share must be above what is expected over short levels, and over long ones | seen for less than `history` -> p is 1, and nothing is claimed | no row -> not judged | of none -> not judged
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,9 @@ SERIES: dict[str, Field] = {
     "root_most": (np.float64, (KEPT,), np.nan),
     "root_should": (np.float64, (KEPT,), np.nan),
 }
-"""What is remembered of each series. `at` to `root_should`: a ring of the last intervals, by their number."""
+"""What is remembered of each series."""
+RING = tuple(SERIES)[tuple(SERIES).index("at") :]
+"""Of that, what stands in a ring of the last intervals, by their number."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,13 @@ def judged(its: Arrays, rows: Places, n: Floats, n_of: Floats, interval: Interva
     mid_s = np.full(len(rows), (interval.from_ms + interval.span_ms / 2) / 1_000)
     guesses = Guesses(its, rows, mid_s)
     is_rare = np.isnan(guesses.expected)
-    rate = np.where(is_rare, _mean_share(its, rows), share(np.nan_to_num(guesses.expected), is_bound=interval.is_bound))
-    known = (interval.from_ms - its["first_ms"][rows] >= interval.history_ms) & (its["n_of_sum"][rows] >= KNOWN_OF)
+    rate = np.where(
+        is_rare, _mean_share(its, rows), share(np.nan_to_num(np.fmax(guesses.expected, guesses.steady)), is_bound=interval.is_bound)
+    )
+    has_share = its["n_of_sum"][rows] >= KNOWN_OF
+    known = has_share & (interval.from_ms - its["first_ms"][rows] >= interval.history_ms)
     slot = interval.number % KEPT
-    for name, value in (("at", interval.number), ("n", n), ("n_of", n_of), ("expected", np.where(known, n_of * rate, np.nan))):
+    for name, value in (("at", interval.number), ("n", n), ("n_of", n_of), ("expected", np.where(has_share, n_of * rate, np.nan))):
         its[name][rows, slot] = value
     found = _judge(its, rows, known, is_rare, interval)
     _learn(its, guesses, (n, n_of), interval)
@@ -151,12 +156,12 @@ def _judge(its: Arrays, rows: Places, known: Flags, is_rare: Flags, interval: In
     safe_of = np.maximum(total_of, 1.0)
     own = 1 + 4 * np.maximum(its["beyond"][rows], 0.0)[:, None] * squares / safe_of
     seldom = np.where(is_rare[:, None], 1 + should / (its["n_sum"][rows] + 0.5)[:, None], 1.0)
+    now: Floats = expected[:, interval.number % KEPT]
     off = distance(total, safe_of, should, is_bound=interval.is_bound) / np.sqrt(own * seldom)
     dispersion = own * seldom * scales(its, rows) ** 2
     z = np.where(known[:, None], surprise(total, safe_of, should, dispersion, is_bound=interval.is_bound), -np.inf)
-    calm = known & (its["raised_ms"][rows] == NONE)
+    calm = ~np.isnan(now) & (known | ~is_rare) & (its["raised_ms"][rows] == NONE)
     learn_scales(its, rows, np.where(calm[:, None], off, np.nan))
-    now: Floats = expected[:, interval.number % KEPT]
     return Judged(rows, total, total_of, should, dispersion, z, normal_tail(z), known, np.zeros(len(rows), dtype=bool), now)
 
 
@@ -182,7 +187,9 @@ def _learn(its: Arrays, guesses: Guesses, seen: tuple[Floats, Floats], interval:
     chance = 1 / (4 * n_of_put)
     most = np.where(np.isnan(should), np.inf, CLIPPED * np.sqrt(chance + np.maximum(its["beyond"][to], 0.0)))
     judges = calm[full]
-    guesses.judge(its, full & calm, root[judges], most[judges])
+    values, mosts = (np.full(len(rows), np.inf) for _ in range(2))
+    values[full], mosts[full] = root, most
+    guesses.judge(its, full & calm, guesses.off(values, mosts))
     learns = judges & ~np.isnan(should)
     its["n_beyond"][to] += learns
     gain = np.maximum(1 / np.maximum(its["n_beyond"][to], 1), 1 / SCALE_MEMORY)

@@ -16,8 +16,10 @@ from pipeline.rate_series import Interval, Judged
 from pipeline.spike_alerts import AT_STAKE, Alert
 from pipeline.spike_counts import COUNTS_OF, DIMENSIONS, FRICTION, IDENTITY, LEADING, LIMIT
 
-RAISED_P = 0.05
+RAISED_P = 0.01
 """Intervals in which a signal was so unlikely over any stretch are remembered as those in which it rose."""
+SURE, LIFT = 4.0, 1.25
+"""A cause is so many standard deviations of chance above what was expected, and so many times it."""
 FEW = 5
 """Examples of an alert."""
 KEPT_EACH = 8
@@ -121,15 +123,19 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
     if its.is_empty():
         return alert
     exact = pl.sum_horizontal((pl.col(name) == alert.of(name)).cast(pl.Int32) for name in (*DIMENSIONS, "step"))
-    best = (
+    risen = (
         its.group_by(*IDENTITY)
         .agg(pl.col("n", "n_of", "expected").sum())
+        .filter(pl.col("n") - pl.col("expected") >= SURE * pl.col("expected").sqrt(), pl.col("n") >= LIFT * pl.col("expected"))
         .with_columns(exact.alias("exact"), ((pl.col("n") - pl.col("expected")) / pl.col("n_of")).alias("rise"))
         .sort("exact", "rise", *IDENTITY, descending=[True, True, *(False for _ in IDENTITY)])
         .unique("signal", keep="first", maintain_order=True)  # where it says most about this segment
         .sort("rise", "signal", descending=[True, False])
-        .row(0, named=True)
+        .head(1)
     )
+    if risen.is_empty():
+        return alert
+    best = risen.row(0, named=True)
     return replace(alert, cause=best["signal"], cause_share=min(1.0, best["n"] / best["n_of"]))
 
 

@@ -58,8 +58,9 @@ class Judging:
             for from_ms in ripe:
                 series = self._interval(family, series, of[from_ms,], from_ms)
             series = self._without_forgotten(series, ripe[-1])
-        changed = ripeness != series.ripeness
-        self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms, serial=series.serial + bool(ripe or changed))
+        if ripe or ripeness != series.ripeness:
+            series = series.kept(self._series[family])
+        self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms)
 
     def lapse(self, now_ms: int) -> None:
         """Resolve alerts of which nothing was heard, and forget those resolved long ago."""

@@ -15,8 +15,9 @@ DAY = timedelta(days=1)
 class SpikeRules:
     """All settings of the fold; every span is of event time. Validates itself."""
 
-    history: timedelta = DAY
-    """How long a series must have been seen before it is judged: until then nobody knows what is usual."""
+    history: timedelta = 3 * DAY
+    """How long a series must have been seen before it is judged: three days tell what is usual at which hour (Source: Datadog's anomaly monitors, three periods
+    of a season at least)."""
     least_n_of: int = 30
     """Of how many a share must be, in the stretch that is judged."""
     least_excess: float = 5.0
@@ -25,7 +26,7 @@ class SpikeRules:
     """How many times the usual share it must be."""
     least_points: float = 0.01
     """How far above the usual share it must be."""
-    false_discoveries: float = 1e-4
+    false_discoveries: float = 2e-5
     """Level at which the false discovery rate is held over all segments that are judged together. Where nothing is wrong, so many intervals open an alert."""
     usual_p: float = 0.05
     """An interval is usual again where so many or more are no less likely than that."""

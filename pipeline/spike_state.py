@@ -3,7 +3,6 @@
 Frames:  COUNTED, SERIES (a row a series), ALERT, RAISED, KEPT_EXAMPLES
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -15,11 +14,13 @@ from pipeline.keyed_rows import KeyedRows
 from pipeline.many_baselines import Arrays, made
 from pipeline.pieces import Piece, below, within
 from pipeline.rate_series import SERIES
+from pipeline.series_pieces import cut, groups, put, same
 from pipeline.spike_alerts import ALERT, Alert, kept, restored
 from pipeline.spike_counts import COUNTED, IDENTITY, Family, Ripeness
 from pipeline.spike_evidence import KEPT_EXAMPLES, RAISED
 
 KNOWN = pl.Schema(dict.fromkeys(IDENTITY, pl.String))
+KNOWN_NAME = "known"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,38 @@ class Series:
     due_ms: int | None = None
     """From when on an interval can be judged; None: that must be looked up."""
     serial: int = 0
-    """Counts what was judged: names the piece."""
+    """Counts what was judged."""
+    serials: Mapping[str, int] = field(default_factory=dict)
+    """Of each group of what is remembered (series_pieces.py), when it changed last: names its piece."""
+
+    def kept(self, before: "Series") -> "Series":
+        """After an interval, of which it is noted what has changed."""
+        serial, n = self.serial + 1, self.known.height
+        is_anew = n != before.known.height
+        serials = {
+            name: serial if is_anew or not same(self.its, before.its, group) else before.serials.get(name, serial)
+            for name, group in groups(n).items()
+        }
+        return replace(
+            self, serial=serial, serials={**serials, KNOWN_NAME: serial if is_anew else before.serials.get(KNOWN_NAME, serial)}
+        )
+
+    def pieces(self) -> Iterator[Piece]:
+        """What is remembered of them."""
+        yield Piece(f"{KNOWN_NAME}.{self.serials.get(KNOWN_NAME, 0)}", lambda: self.known)
+        for name, group in groups(self.known.height).items():
+            yield Piece(f"{name}.{self.serials.get(name, 0)}", lambda group=group: cut(self.its, group))  # type: ignore[misc]  # mypy infers no lambda with a default
+
+    @classmethod
+    def of(cls, frames: Mapping[str, pl.DataFrame]) -> "Series":
+        """From pieces."""
+        found = {name.partition(".")[0]: (int(name.partition(".")[2]), kept) for name, kept in frames.items()}
+        known = found[KNOWN_NAME][1]
+        its = made(SERIES, known.height)
+        for name, group in groups(known.height).items():
+            put(its, group, found[name][1])
+        serials = {name: serial for name, (serial, _) in found.items()}
+        return cls(known, its, serial=max(serials.values()), serials=serials)
 
     def with_more(self, fresh: pl.DataFrame) -> "Series":
         """These as well. What is remembered is copied: it may be changed. Frames: KNOWN."""
@@ -50,23 +82,6 @@ class Series:
     def n_bytes(self) -> int:
         """Memory, about."""
         return sum(part.nbytes for part in self.its.values()) + int(self.known.estimated_size())
-
-    def frame(self) -> pl.DataFrame:
-        """What is kept: a row a series."""
-        n = self.known.height
-        columns = [
-            pl.Series(name, part.reshape(n, math.prod(part.shape[1:])) if part.ndim > 1 else part)
-            for name, part in self.its.items()
-        ]
-        return self.known.with_columns(columns)
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame) -> "Series":
-        """From what was kept."""
-        its = {}
-        for name, (dtype, shape, _) in SERIES.items():
-            its[name] = np.array(frame[name].to_numpy(), dtype=dtype).reshape(frame.height, *shape)
-        return cls(frame.select(KNOWN.names()), its)
 
 
 @dataclass(frozen=True)
@@ -97,7 +112,7 @@ class Part:
         """All that is remembered."""
         yield from below("counts", self.counts.pieces(partition))
         for family, its in sorted(self.series.items()):
-            yield Piece(f"series.{family.id}.{its.serial}", its.frame)
+            yield from below(f"series.{family.id}", its.pieces())
             yield Piece(f"family.{family.id}.{its.serial}", lambda family=family, its=its: _family(family, its.ripeness))  # type: ignore[misc]  # mypy infers no lambda with a default
         small = {"alerts": lambda: kept(self.alerts), "raised": lambda: self.raised, "examples": lambda: self.examples}
         for name, frame in small.items():
@@ -109,11 +124,11 @@ class Part:
         series, serial = {}, 0
         for name, frame in within("family", frames).items():
             number = name.partition(".")[0]
-            its = next(iter(within(f"series.{number}", frames).values()))
+            its = Series.of(within(f"series.{number}", frames))
             row = frame.row(0, named=True)
             family = Family(*(row[name] for name in Family.__annotations__))
             ripeness = Ripeness(*(row[name] for name in Ripeness.__annotations__))
-            series[family] = replace(Series.of(its), ripeness=ripeness, serial=1 + int(name.partition(".")[2]))
+            series[family] = replace(its, ripeness=ripeness, serial=max(its.serial, int(name.partition(".")[2])))
         small = {}
         for name, empty in (("alerts", ALERT), ("raised", RAISED), ("examples", KEPT_EXAMPLES)):
             small[name] = empty.to_frame()

@@ -23,6 +23,8 @@ LEFT = {"cart": 0.35, "checkout": 0.10, "shipping": 0.05, "payment": 0.08}
 """Share of waits that begin that are given up there."""
 SIGNALS = (("rage_click", "checkout", 0.02), ("form_error_loop", "payment", 0.03), ("slow_page", "product", 0.06))
 """Name, step, how many a visit."""
+PARCEL, PARCEL_MS = "next_scan_after_scan", 24 * 3_600_000
+"""What is expected of parcels, and how long after an hour its waits are over."""
 WAIT_MS = 31 * 60_000
 """How long after an interval its waits are over."""
 
@@ -125,6 +127,14 @@ class CountedShop:
                     fired = int(self.rng.poisson(visits * now))
                     if fired:
                         count("signals", fired, journey="shop", step=step, signal=name)
+                if self.lapses and at_ms % 3_600_000 == 0:
+                    parcels = int(self.rng.poisson(mean * share * part * 3_600 / self.interval_s * 0.15))
+                    now = self._share(0.06, PARCEL, device, country, at_ms, tendencies["payment"])
+                    ids = ("delivery", "in_transit", PARCEL, "")
+                    for measure, n in (("began", parcels), ("abandoned", int(self.rng.binomial(parcels, now)))):
+                        if n:
+                            matures = at_ms + 3_600_000 + PARCEL_MS
+                            found.append((at_ms, 3_600, "fulfilment", measure, *ids, device, country, n, matures))
         return found
 
     def _share(self, rate: float, what: str, device: str, country: str, at_ms: int, tendency: float, most: float = 0.95) -> float:
@@ -183,3 +193,21 @@ def example_rows(told: Sequence[tuple[object, ...]], *, site: str = "shop.exampl
     return given.select(
         (pl.col(name) if name in given.columns else pl.lit(None).alias(name)).cast(dtype) for name, dtype in SCHEMA.items()
     )
+
+
+def segment_rows(n: int, at_ms: int, *, seed: int, interval_s: int = 300) -> list[tuple[object, ...]]:
+    """About so many segments: visits and a signal of ten devices and so many countries that all sums over them are as many."""
+    rng = np.random.default_rng(seed)
+    devices = [f"device-{no}" for no in range(10)]
+    countries = [f"{no:03d}" for no in range(max(1, round(n / 22) - 1))]
+    rows: list[tuple[object, ...]] = []
+    for device in devices:
+        for country in countries:
+            visits = int(rng.poisson(40)) + 1
+            matures = at_ms + interval_s * 1_000
+            rows.append((at_ms, interval_s, "sessions", "sessions", "", "", "", "", device, country, visits, matures))
+            fired = int(rng.poisson(0.05 * visits))
+            rows.append(
+                (at_ms, interval_s, "sessions", "signals", "shop", "payment", "", "rage_click", device, country, fired, matures)
+            )
+    return rows

@@ -40,7 +40,7 @@ def test_they_expect_what_single_baselines_expect():
                 n_compared += 1
         should = guesses.expected
         most = np.where(np.isnan(should), np.inf, MOST)
-        guesses.judge(its, np.ones(len(rows), dtype=bool), value, most)
+        guesses.judge(its, np.ones(len(rows), dtype=bool), guesses.off(value, most))
         middle = np.where(np.isnan(should), value, should)
         push(its, rows, Values(at, value, span, np.clip(value, middle - most, middle + most)))
         last[rows] = at_s

@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS alerts
 (
     `site` LowCardinality(String) COMMENT 'shop, brand or market',
     `alert_id` String COMMENT 'hash of site, rule, segment and the interval it opened at',
-    `rule` LowCardinality(String) COMMENT 'what rose: abandonment, silence, exits (from a step), friction (a signal), lapse (of an expectation)',
+    `rule` LowCardinality(String) COMMENT 'what rose: abandonment, silence, exits (from a step), friction (a signal), lapse (of an expectation); limit: segments that are not judged',
     `opened_at` DateTime64(3, 'UTC') COMMENT 'end of the interval that showed it [UTC]',
     `updated_at` DateTime64(3, 'UTC') COMMENT 'end of the newest interval judged [UTC]',
     `resolved_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'end of the interval from which on it was usual again; null: it is open [UTC]',

@@ -1,6 +1,7 @@
 """Spikes, however counts arrive: batches, order, repeats, corrections and a restart with an alert open change nothing that is told."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from random import Random
 
 import polars as pl
@@ -11,7 +12,7 @@ from pipeline.spikes import SpikesFold
 from tests.count_rows import MONDAY_MS, CountedShop, Shock, heard_rows, watermarks
 
 HOUR_MS = 3_600_000
-FOLD = SpikesFold(SpikeRules())
+FOLD = SpikesFold(SpikeRules(history=timedelta(days=1), false_discoveries=1e-4))
 SHOCK_MS = MONDAY_MS + 46 * HOUR_MS
 HOURS = 64
 LATEST_MS = MONDAY_MS + (HOURS + 2) * HOUR_MS
