@@ -41,8 +41,6 @@ SHOP_SETTINGS = ("bootstrap", "partitions", "clickstream_topic", "orders_topic",
 """Of the broker, what the shop must know."""
 START_S = 10.0
 """By then the shop that goes on has begun, while the watermark advances with what is silence to the worker."""
-HISTORY_H = 1.5
-"""After so long of the shop's time shares are judged, unless the settings say otherwise: nobody watches a demo for a day."""
 SETTLE_S = 20.0
 """How long a stop waits until all that was fed has been folded and written."""
 
@@ -112,7 +110,6 @@ def _embedded(settings: Settings, broker: Broker, folder: Path, speed: float) ->
         "alerts": {"channels": ()},  # nobody is to be called because of a simulated shop
         "fulfilment": {"enabled": True},
         "worker": {"time_speed": speed},
-        "spikes": {} if "history_h" in settings.spikes.model_fields_set else {"history_h": HISTORY_H},
         "telemetry": {} if "listen" in settings.telemetry.model_fields_set else {"listen": ""},
     }
     return settings.model_copy(update={name: getattr(settings, name).model_copy(update=said) for name, said in sections.items()})
