@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from agents import terminal
 from agents.cli_alerts import alerts
+from agents.cli_at_risk import at_risk
 from agents.cli_dead_letters import letters
 from agents.cli_expectations import expectations
 from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
@@ -66,6 +67,7 @@ main.command()(why)
 main.command()(report)
 main.command()(score)
 main.command()(questions)
+main.command()(at_risk)
 main.add_typer(alerts)
 main.add_typer(letters)
 main.add_typer(schemas)
