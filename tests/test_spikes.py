@@ -1,5 +1,6 @@
 """The fold of spikes: what goes wrong is told once, where it happens, with what rose beside it and what it costs; what is usual is not told."""
 
+from copy import deepcopy
 from datetime import timedelta
 
 import polars as pl
@@ -30,8 +31,8 @@ class Line:
         self.said += [done.tables["alerts"]] if done.tables else []
         return self
 
-    def run(self, shop, n_hours, *, at_once=6, examples=()):
-        intervals = list(shop.rows(n_hours))
+    def run(self, shop, n_hours, *, at_once=6, examples=(), from_ms=MONDAY_MS):
+        intervals = list(shop.rows(n_hours, from_ms))
         for begin in range(0, n_hours, at_once):
             some = intervals[begin : begin + at_once]
             self.take([row for _, rows in some for row in rows], till_ms=some[-1][0] + HOUR_MS + 60_000, examples=examples)
@@ -47,8 +48,26 @@ def shop(*shocks, seed=11, **given):
     return CountedShop(seed, visits=150_000, interval_s=3_600, shocks=shocks, **given)
 
 
+MEASURES = ("sessions", "began", "abandoned", "signals")
+
+
 @pytest.fixture(scope="module")
-def shocked():
+def settled():
+    """A shop and a fold after five quiet days."""
+    its = shop(measures=MEASURES)
+    return its, Line().run(its, DAYS * 24, at_once=24)
+
+
+def from_then(settled, *shocks, rules=RULES):
+    """The same with shocks to come, and whatever rules."""
+    its, line = settled
+    its, goes_on = deepcopy(its), Line(rules)
+    its.shocks, goes_on.state = shocks, line.state
+    return its, goes_on
+
+
+@pytest.fixture(scope="module")
+def shocked(settled):
     """Abandonment at the payment triples on mobiles, while a signal there does; ten hours later all is well."""
     until = SHOCK_MS + 6 * HOUR_MS
     shocks = [Shock(what, 3.0, SHOCK_MS, until, device="mobile") for what in ("payment", "form_error_loop")]
@@ -66,7 +85,8 @@ def shocked():
         for hour in range(6)
         for no in range(3)
     ]
-    return Line().run(shop(*shocks), DAYS * 24 + 14, examples=said)
+    its, line = from_then(settled, *shocks)
+    return line.run(its, 14, from_ms=SHOCK_MS, examples=said)
 
 
 def test_a_spike_is_one_alert_of_the_segment_in_which_it_happens(shocked):
@@ -115,8 +135,8 @@ def test_the_signal_that_rose_is_an_alert_as_well(shocked):
     assert {(alert["signal"], alert["device"]) for alert in friction} == {("form_error_loop", "mobile")}
 
 
-def test_a_quiet_week_is_told_of_nothing():
-    assert not Line().run(shop(seed=12, measures=("sessions", "signals")), 7 * 24).alerts()
+def test_quiet_days_are_told_of_nothing(settled):
+    assert not settled[1].alerts()
 
 
 def test_without_history_nothing_is_claimed():
@@ -125,10 +145,11 @@ def test_without_history_nothing_is_claimed():
     assert not Line().run(shop(early), 20).alerts()
 
 
-def test_what_lasts_becomes_usual():
+def test_what_lasts_becomes_usual(settled):
     lasts = Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS)
-    line = Line(SpikeRules(lasting=timedelta(hours=12))).run(shop(lasts, measures=("began", "abandoned")), DAYS * 24 + 30)
-    alerts = line.alerts()
+    its, line = from_then(settled, lasts, rules=SpikeRules(lasting=timedelta(hours=12)))
+    its.measures = ("began", "abandoned")
+    alerts = line.run(its, 26, from_ms=SHOCK_MS).alerts()
 
     assert len(alerts) == 1
     assert alerts[0]["status"] == "resolved"
@@ -136,9 +157,11 @@ def test_what_lasts_becomes_usual():
     assert alerts[0]["resolved_at"].timestamp() * 1_000 <= SHOCK_MS + 15 * HOUR_MS
 
 
-def test_an_alert_of_which_nothing_is_heard_is_resolved_at_last():
+def test_an_alert_of_which_nothing_is_heard_is_resolved_at_last(settled):
     until = Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS)
-    line = Line().run(shop(until, measures=("began", "abandoned")), DAYS * 24 + 3)
+    its, line = from_then(settled, until)
+    its.measures = ("began", "abandoned")
+    line.run(its, 4, from_ms=SHOCK_MS)
     assert [alert["status"] for alert in line.alerts()] == ["open"]
 
     line.take(till_ms=SHOCK_MS + 40 * HOUR_MS)
@@ -158,7 +181,7 @@ def test_more_series_than_there_is_room_for_are_told():
 
 
 def test_counts_that_were_judged_are_not_remembered():
-    line = Line().run(shop(), 30)
+    line = Line().run(shop(), 6)
 
     assert line.state.parts[0].counts.height == 0
 

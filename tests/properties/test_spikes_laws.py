@@ -12,9 +12,12 @@ from pipeline.spikes import SpikesFold
 from tests.count_rows import MONDAY_MS, CountedShop, Shock, heard_rows, watermarks
 
 HOUR_MS = 3_600_000
+BEGUN = []
 FOLD = SpikesFold(SpikeRules(history=timedelta(days=1), false_discoveries=1e-4))
 SHOCK_MS = MONDAY_MS + 46 * HOUR_MS
 HOURS = 64
+BEFORE = 44
+"""Hours of which the state is the same for all: none of them is told of."""
 LATEST_MS = MONDAY_MS + (HOURS + 2) * HOUR_MS
 
 
@@ -24,7 +27,15 @@ def intervals() -> Sequence[tuple[int, pl.DataFrame]]:
     until = SHOCK_MS + 8 * HOUR_MS
     shocks = [Shock("payment", 5.0, SHOCK_MS, until, device="mobile"), Shock("form_error_loop", 4.0, SHOCK_MS, until)]
     shop = CountedShop(5, visits=200_000, interval_s=3_600, shocks=shocks, measures=("sessions", "began", "abandoned", "signals"))
-    return [(at, heard_rows(rows)) for at, rows in shop.rows(HOURS)]
+    hours = [(at, heard_rows(rows)) for at, rows in shop.rows(HOURS)]
+    before, said = pl.concat([rows for _, rows in hours[:BEFORE]]), []
+    state = FOLD.empty()
+    for batch, till_ms in ((before, -1), (before.clear(), hours[BEFORE][0])):
+        done = FOLD.step(state, batch, watermarks(till_ms))
+        state, said = done.state, [*said, *done.tables]
+    assert not said
+    BEGUN.append(state)
+    return hours[BEFORE:]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +48,7 @@ def told(intervals):
 
 def run(steps: Iterator[tuple[pl.DataFrame, int]], between=lambda state: state) -> list[pl.DataFrame]:
     """What is said of these batches, each with the time after it."""
-    state, said = FOLD.empty(), []
+    state, said = BEGUN[-1], []
     for rows, till_ms in [*steps, (heard_rows([]), LATEST_MS)]:
         for batch, at_ms in ((rows, None), (rows.clear(), till_ms)):  # first the rows, then the time
             marks = watermarks(-1) if at_ms is None else watermarks(at_ms)
