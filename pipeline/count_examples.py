@@ -51,6 +51,11 @@ class Counting:
 
     def judged(self, said: Mapping[str, pl.DataFrame], was: Mapping[str, pl.DataFrame], own: Collection[str]) -> tuple[Passed, ...]:
         """Examples of lapses that a step says silent, of those of its `own` expectations that are new, and of signals. Frames: likewise."""
+        was = {
+            table.name: table.conform(was[table.name].drop("person", strict=False))
+            for table in (frames.OUTCOMES, frames.SIGNALS)
+            if table.name in was and was[table.name].height
+        }
         lapses = _new(frames.OUTCOMES, said, was)
         is_silent = pl.col("status") == "silent"
         silent = (
