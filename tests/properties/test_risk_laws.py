@@ -26,7 +26,12 @@ from tests.views import FAR, batches, told
 BANDS = RiskBands(floor=0.2, width=0.05)
 VISITS = replace(RULES, risk_bands=BANDS, risk=SessionRisk(base=-1.0, silent_min=(0.5, 2.0, 10.0), silent=(0.4, 1.0, 2.0)))
 CASES = replace(commerce.RULES, risk_bands=BANDS, risk=CaseRisk(whole_wait=6.0, base_of_others=-1.0, base={}))
-OTHER_CASES = replace(commerce.OTHER_RULES, risk_bands=BANDS)
+OTHER_CASES = replace(
+    commerce.OTHER_RULES,
+    risk_bands=BANDS,
+    expectations=tuple(replace(each, enabled="on") for each in commerce.OTHER_RULES.expectations),
+)
+"""With `auto` a case is at risk from when it is next looked at after the shop has sent for the first time what is awaited: until then batches matter."""
 OF_VISITS = SessionsFold(VISITS)
 
 MOMENTS = 10
