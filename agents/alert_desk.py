@@ -21,7 +21,7 @@ import polars as pl
 
 from agents.alert_settings import Channel
 from pipeline.alert_routes import Alert, Mutes
-from pipeline.alert_words import OPEN, RESOLVED, labels, state, status
+from pipeline.alert_words import OPEN, RESOLVED, RETRACTED, labels, state, status
 from pipeline.frames import ALERTS, TIME, schema
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,9 @@ KNOWN_FOR = timedelta(days=1)
 """So long an alert that is over is known, and told of to whom it is news."""
 SAID_ON = timedelta(minutes=15)
 """So long an Alertmanager is told that an alert is over, should it restart meanwhile; so does Prometheus."""
+
+PATIENCE = timedelta(minutes=2)
+"""So long nobody is told that an alert was taken back: who goes on after a crash takes back what had been said since the checkpoint, and mostly says it again."""
 
 KEPT = schema({"partition": pl.Int32, "row": pl.String, "told": pl.String, "taken_at": TIME})
 _TIMES = tuple(name for name, dtype in ALERTS.schema.items() if dtype == TIME)
@@ -67,6 +70,13 @@ class Known:
     row: Alert
     taken_at: datetime
     told: dict[str, Told] = field(default_factory=dict)
+    before: Alert | None = None
+    """The row before that which takes it back."""
+
+    def shown(self, now: datetime) -> Alert:
+        """The row that counts by now."""
+        waits = self.before is not None and status(self.row) == RETRACTED and now - self.taken_at < PATIENCE
+        return self.before if waits and self.before is not None else self.row
 
     @property
     def key(self) -> Key:
@@ -114,13 +124,14 @@ class Desk:
                 self._known[key] = Known(partition, row, now)
                 self._make_room(now)
             elif row["version"] > known.row["version"]:
+                known.before = known.shown(now) if status(row) == RETRACTED else None
                 known.row, known.taken_at, known.partition = row, now, partition
             self._changed(partition)
 
     def news(self, channel: Channel, now: datetime) -> list[News]:
         """What a channel is to be told now, the oldest alert first."""
         with self._lock:
-            found = [News(each.key, each.row, due, each.told.get(channel.name)) for each, due in self._due(channel, now)]
+            found = [News(each.key, each.shown(now), due, each.told.get(channel.name)) for each, due in self._due(channel, now)]
         return sorted(found, key=lambda each: (each.row["opened_at"] or now, each.key))
 
     def standing(self, channel: Channel, now: datetime) -> list[News]:
@@ -129,10 +140,11 @@ class Desk:
             found = []
             for each in self._known.values():
                 last = each.told.get(channel.name)
-                is_heard = last is not None and _is_heard(each.row, last, now)
+                row = each.shown(now)
+                is_heard = last is not None and _is_heard(row, last, now)
                 is_new = self._due_of(channel, each, now) is not None
                 if is_heard or is_new:
-                    found.append(News(each.key, each.row, state(each.row), last, is_new))
+                    found.append(News(each.key, row, state(row), last, is_new))
         return found
 
     def told(self, channel: Channel, news: News, now: datetime) -> None:
@@ -221,7 +233,8 @@ class Desk:
 
     def _due_of(self, channel: Channel, known: Known, now: datetime) -> str | None:
         """The state that this channel is to be told, if any."""
-        row, last, is_now = known.row, known.told.get(channel.name), state(known.row)
+        row, last = known.shown(now), known.told.get(channel.name)
+        is_now = state(row)
         is_open = status(row) == OPEN
         if last is None:
             if not channel.route.takes(row) or not (is_open or _is_late_news(channel, row, now)):

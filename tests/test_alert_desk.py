@@ -95,6 +95,18 @@ def test_a_resolution_that_is_said_again_is_no_news_for_a_day():
     assert desk.frame(0).is_empty()
 
 
+def test_who_goes_on_after_a_crash_takes_back_and_says_again_and_nobody_hears_of_it():
+    desk = desk_of(HOOK, MANAGER)
+    desk.take(0, alert(), NOW)
+    heard(desk, HOOK)
+
+    desk.take(0, alert(version=2, is_deleted=1), NOW)
+    assert heard(desk, HOOK) == []
+    assert [news.state for news in desk.standing(MANAGER, NOW)] == ["open-warning"]
+    desk.take(0, alert(version=3), minutes(1))
+    assert heard(desk, HOOK, minutes(5)) == []
+
+
 def test_an_alert_that_was_none_is_taken_back_where_it_was_told():
     desk = desk_of(HOOK, MANAGER)
     desk.take(0, alert(), NOW)
@@ -102,8 +114,8 @@ def test_an_alert_that_was_none_is_taken_back_where_it_was_told():
 
     desk.take(0, alert(version=2, is_deleted=1), NOW)
 
-    assert heard(desk, HOOK) == [("a1", "retracted")]
-    assert heard(desk, MANAGER) == []
+    assert heard(desk, HOOK, minutes(3)) == [("a1", "retracted")]
+    assert heard(desk, MANAGER, minutes(3)) == []
 
 
 def test_what_was_over_before_anybody_was_told_is_told_once_if_it_is_not_old():
