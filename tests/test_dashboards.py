@@ -52,6 +52,7 @@ def sites(shop):
     return shop.query(variable["query"]["rawSql"])["site"].to_list()
 
 
+@pytest.mark.xdist_group("dashboards")  # they ask one shop
 @pytest.mark.parametrize(("board", "panel"), ASKING_TABLES, ids=names(ASKING_TABLES))
 def test_a_panel_shows_something_and_its_columns_are_those_it_styles(shop, sites, board, panel):  # noqa: ARG001 - in its name
     found = shop.query(as_asked(panel.asks, sites))

@@ -24,7 +24,7 @@ def tried(log, names, rules=RULES):
     return profiles, firings
 
 
-@settings(max_examples=10)
+@settings(max_examples=3)
 @given(crowds())
 def test_each_profile_fires_what_a_fold_with_its_rules_would(crowd: Crowd):
     profiles, firings = tried(crowd.log, ("default", "datadog"))

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from agents.cli import main
 from agents.defects import EXIT_DATA
+from agents.publish_settings import PublishSettings
 from agents.settings import ClickHouseSettings, DeadLetterSettings, KafkaSettings, Settings, StoreSettings, WorkerSettings
 from agents.worker import assemble
 from schemas.contracts import schema
@@ -82,6 +83,7 @@ def shop(broker, store, tiny_registry, monkeypatch):
         clickhouse=ClickHouseSettings(dsn=store.dsn, database=store.database, batch_age_s=0.1),
         store=StoreSettings(events=True),
         worker=WorkerSettings(checkpoint_s=0.3, linger_ms=20),
+        publish=PublishSettings(tables=()),  # its contracts would have the ids that events have here
     )
 
 

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 
 from agents.settling import taken_back
 from pipeline.facts import SAID
@@ -14,7 +14,7 @@ from pipeline.frames import FATES, REFUSED, WATERMARKS
 from pipeline.sessions import SessionsFold
 from tests import told_risk
 from tests.builders import Event
-from tests.strategies import RULES, Crowd, crowds, holds
+from tests.strategies import PROFILE, RULES, Crowd, crowds, holds
 from tests.told_risk import open_rows
 from tests.views import FAR, batches, compared, told
 
@@ -47,6 +47,7 @@ def cut_otherwise(records: Sequence[Event]) -> list[Event]:
     return [{**record, "cut_before": True} if not place else record for place, record in enumerate(again)]
 
 
+@settings(max_examples=2 if PROFILE == "ci" else 200)  # every example is a whole crowd, folded some hundred times
 @given(crowds())
 def test_what_was_said_after_the_last_checkpoint_is_as_if_it_had_not_been(crowd: Crowd):
     dice = Random(crowd.seed)
