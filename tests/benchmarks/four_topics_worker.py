@@ -11,6 +11,7 @@ from agents import topics
 from agents.app import Connection, build_app
 from agents.defective_batch import Again
 from agents.settings import FulfilmentSettings, KafkaSettings, Settings
+from agents.spike_settings import SpikeSettings
 from agents.stages import ShellSettings
 from agents.worker import _stages
 from pipeline.frames import FATE_NAMES
@@ -87,7 +88,8 @@ def now():
 def worker_of(asked, clocks):
     named = {f"{name}_topic": topic for name, topic in asked["topics"].items()}
     kafka = KafkaSettings(bootstrap=asked["bootstrap"], prefix=asked["prefix"], **named)
-    settings = Settings(kafka=kafka, fulfilment=FulfilmentSettings(enabled=asked["with_all"]))
+    # Spikes are judged interval by interval, here 45 days of them: what that costs says test_bench_spikes.
+    settings = Settings(kafka=kafka, fulfilment=FulfilmentSettings(enabled=asked["with_all"]), spikes=SpikeSettings(enabled=False))
     stages = []
     for stage in _stages(settings, Again()):
         fold = WatchedFold(stage.name, stage.fold, clocks)
