@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -171,16 +172,16 @@ class _Wait:
     """Whether there is nothing to be told, and news end it."""
 
 
-class _Telling:
+class _Telling(ABC):
     """One channel being told."""
 
     def __init__(self, delivery: Delivery, channel: Channel, through: aiohttp.ClientSession) -> None:
         self._delivery, self.channel, self._through = delivery, channel, through
         self._desk, self._reached = delivery.desk, delivery.reached[channel.name]
 
+    @abstractmethod
     async def turn(self) -> _Wait:
         """Tell something, if there is something."""
-        raise NotImplementedError
 
     async def _sent(self, what: str, body: bytes, headers: dict[str, str]) -> Answer:
         """Send, count, and say what went wrong: the first failure of a row, and everything that is refused."""
