@@ -40,7 +40,7 @@ from pipeline.fold import Step
 from pipeline.frames import DEAD_LETTERS, HEARD
 from pipeline.passed import Passed
 from pipeline.pieces import Piece
-from pipeline.watermark import UNREAD, elapsed, from_ms, in_ms
+from pipeline.watermark import BEFORE, UNREAD, elapsed, from_ms, in_each
 
 log = logging.getLogger(__name__)
 
@@ -273,20 +273,18 @@ class Folding:
         self.progress.steps += 1
 
     def _hear(self, hearing: Hearing, decoded: Decoded, read: Mapping[int, int], watermarks: pl.DataFrame) -> None:
-        """Fold what other stages pass on: first the rows, each with the time that had come before it, and then the time that has come after them."""
+        """Fold what other stages pass on: rows, each with the time that had come before it, and the time that has come after them."""
         news = hearing.news(decoded)
         for partition, n in read.items():
             self._keep(partition, HEARD, n)
             self._held[partition].clock.receive(news.versions[partition])
-        if news.events.height:
-            self._fresh |= set(news.events["partition"])
-            done = self._fold(news.events, watermarks)
+        self._fresh |= set(news.events["partition"])
+        if news.events.height or not news.watermarks.equals(watermarks):
+            done = self._fold(news.events, news.watermarks.with_columns(watermarks["watermark"].alias(BEFORE)))
             self._count(dict.fromkeys(read, 0) | news.n_records, done.fates, (), kept=None)
             hearing.count(done.fates)
             for topic, family, refused in with_original_bytes(done.rejects, self._reader):
                 self._bury(topic, family, refused)
-        if not news.watermarks.equals(watermarks):
-            self._fold(self._nothing, news.watermarks)
         self._refuse([], decoded, decoded.rejects.clear())
 
     def _fold(self, events: pl.DataFrame, watermarks: pl.DataFrame) -> Step[Any]:
@@ -298,7 +296,7 @@ class Folding:
         self._state = done.state
         self._emit({name: _by_partition(rows) for name, rows in done.tables.items() if len(rows)})
         self._pass_on(done.passed)
-        for partition, watermark_ms in zip(done.watermarks["partition"], in_ms(done.watermarks["watermark"]).tolist(), strict=True):
+        for partition, watermark_ms in in_each(done.watermarks).items():
             self._held[partition].watermark_ms = watermark_ms
         return done
 

@@ -25,7 +25,7 @@ from agents.topics import look_at
 from pipeline.decode import Decoded, Records
 from pipeline.fold import Step
 from pipeline.sessions import SessionsFold
-from pipeline.watermark import UNREAD, from_ms, in_ms
+from pipeline.watermark import UNREAD, from_ms, in_each
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class _Again:
         decoded = self._decode(records)
         done = self._fold.step(self._state, decoded.events, from_ms(self._reached))
         self._state = done.state
-        self._reached = dict(zip(done.watermarks["partition"].to_list(), in_ms(done.watermarks["watermark"]).tolist(), strict=True))
+        self._reached = in_each(done.watermarks)
         return decoded, done
 
     def _restored(self, partition: int, first: int) -> int:

@@ -38,7 +38,7 @@ class Fold(Protocol[S]):
         """Return the state before anything was read."""
 
     def step(self, state: S, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[S]:
-        """Fold one batch; an empty one means that only time went on."""
+        """Fold one batch; an empty one means that only time went on. `watermarks`: before the batch; of what other stages pass on, after it (`watermark.BEFORE`)."""
 
     def told_again(self, state: S, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         """Of rows that were said of one partition, those that the state still says, as they are now: table -> rows, as in a Step."""

@@ -3,7 +3,7 @@
 A *case* is one commerce document with its parcels. Its key is a hash of (site, order_id); a parcel of which no order is known is a case of its own.
 
 Frames:  COMMERCE + POSITION -> KEPT
-Cases:   a column `watermark` stands beside -> it is the watermark just before each row, told by whoever sent it; else it follows from the events
+Cases:   a column `watermark` stands beside -> it is the watermark just before each row, told by whoever sent it (watermark.BEFORE); else it follows from the events
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from pipeline.events import POSITION, event_schema
 from pipeline.fates import Verdicts, judged_by
 from pipeline.frames import TIME, schema
 from pipeline.hashing import Hashes, also64, also128, hash64, hash128
-from pipeline.watermark import Millis, advanced, from_ms, in_ms
+from pipeline.watermark import UNREAD, Millis, advanced, before_batch, from_ms, in_each, in_ms
 
 FAMILIES = ("order", "delivery")
 COMMERCE_FAMILY = "commerce"
@@ -103,14 +103,13 @@ def _advanced(batch: pl.DataFrame, watermarks: pl.DataFrame, lateness: timedelta
     if "watermark" not in batch.columns:
         return advanced(batch, watermarks, lateness)
     told_ms, partition = in_ms(batch["watermark"]), batch["partition"].to_numpy()
-    known = dict(zip(watermarks["partition"].to_list(), in_ms(watermarks["watermark"]).tolist(), strict=True))
+    first, after = in_each(before_batch(watermarks)), in_each(watermarks)
     before_ms = np.empty(len(told_ms), dtype=np.int64)
     for each in np.unique(partition).tolist():
         here = np.flatnonzero(partition == each)
-        reached = np.maximum.accumulate(np.maximum(told_ms[here], known.get(each, told_ms[here].min())))
-        before_ms[here] = reached
-        known[each] = int(reached[-1])
-    return before_ms, from_ms(known)
+        before_ms[here] = reached = np.maximum.accumulate(np.maximum(told_ms[here], first.get(each, UNREAD)))
+        after[each] = max(int(reached[-1]), after.get(each, UNREAD))
+    return before_ms, from_ms(after)
 
 
 def case_keys(partition: NDArray[np.int32], site: pl.Series, order_id: pl.Series) -> Hashes:

@@ -16,7 +16,7 @@ from pipeline.frames import FATES, REFUSED
 from pipeline.hashing import Hashes
 from pipeline.passed import FATES_OF_ORIGIN, REFUSED_OF_ORIGIN
 from pipeline.rejects import Reason
-from pipeline.watermark import UNREAD, Millis, in_ms, milliseconds
+from pipeline.watermark import UNREAD, Millis, in_each, in_ms, milliseconds
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ def judged_by(
 
 def forgotten(watermarks: pl.DataFrame, horizon_ms: int) -> dict[int, int]:
     """Partition -> ms before which an event is too late."""
-    known = zip(watermarks["partition"].to_list(), in_ms(watermarks["watermark"]).tolist(), strict=True)
-    return {partition: ms - horizon_ms for partition, ms in known if ms != UNREAD}
+    return {partition: ms - horizon_ms for partition, ms in in_each(watermarks).items() if ms != UNREAD}
 
 
 def _refused(events: pl.DataFrame, before_ms: Millis) -> pl.DataFrame:

@@ -36,7 +36,7 @@ from pipeline.hashing import Hashes
 from pipeline.parcel_links import Linked, linked, rehomed
 from pipeline.passed import Passed
 from pipeline.risk_tables import AT_RISK
-from pipeline.watermark import UNREAD, of_partitions
+from pipeline.watermark import UNREAD, before_batch, of_partitions
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FulfilmentFold:
         events = fresh(applied)
         seen, new = noticed(state.seen, events)
         links = linked(events, state.links)
-        late = belated(new, seen, watermarks, after, rules.seen_within.days)
+        late = belated(new, seen, before_batch(watermarks), after, rules.seen_within.days)
         held = after["partition"].to_list()
         anew = np.concatenate([late, state.rules.others(held, rules.fingerprint)])
         due = state.cases.keys_where(lambda cases: _is_due(cases, after) | np.isin(cases["partition"].to_numpy(), anew))

@@ -40,7 +40,7 @@ from pipeline.person_records import Arrived, Merged, arrived, merged
 from pipeline.person_state import IDS, KINDS, RECORDS, PersonState
 from pipeline.rollups import CONTRIBUTIONS
 from pipeline.ticket_events import event_rows
-from pipeline.watermark import of_partitions
+from pipeline.watermark import before_batch, of_partitions
 
 TICKETS = "ticket"
 
@@ -76,7 +76,7 @@ class JourneysFold:
         applied = counted[found.chosen]
         came = arrived(batch, pl.concat([applied, batch.filter(is_ticket, pl.col("is_forwarded"))]))
         seen, new = noticed(state.seen, told(batch))
-        late = belated(new, seen, watermarks, after, rules.seen_within.days)
+        late = belated(new, seen, before_batch(watermarks), after, rules.seen_within.days)
         held = after["partition"].to_list()
         anew = np.concatenate([late, state.rules.others(held, rules.fingerprint)])
         due = state.holders.keys_where(lambda holders: _is_due(holders, after) | np.isin(holders["partition"].to_numpy(), anew))

@@ -16,6 +16,8 @@ from pipeline.frames import TIME, WATERMARKS
 
 UNREAD = np.iinfo(np.int64).min
 """Watermark in ms of a partition of which nothing was read."""
+BEFORE = "before"
+"""Column that may stand beside WATERMARKS, which then say how far time has come after a batch: how far it had come before."""
 
 Millis = NDArray[np.int64]
 
@@ -31,6 +33,18 @@ def in_ms(times: pl.Series, *, null: int = UNREAD) -> Millis:
     return (ms.fill_null(null) if ms.null_count() else ms).to_numpy()
 
 
+def in_each(watermarks: pl.DataFrame) -> dict[int, int]:
+    """Partition -> its watermark in ms. Frames: WATERMARKS."""
+    return dict(zip(watermarks["partition"].to_list(), in_ms(watermarks["watermark"]).tolist(), strict=True))
+
+
+def before_batch(watermarks: pl.DataFrame) -> pl.DataFrame:
+    """Of watermarks that a batch comes with, how far time had come before it. Frames: -> WATERMARKS."""
+    if BEFORE not in watermarks.columns:
+        return watermarks
+    return watermarks.select("partition", pl.col(BEFORE).alias("watermark"))
+
+
 def advanced(rows: pl.DataFrame, watermarks: pl.DataFrame, lateness: timedelta) -> tuple[Millis, pl.DataFrame]:
     """The watermark in ms just before every row (UNREAD: none), and the watermarks after the last.
 
@@ -38,7 +52,7 @@ def advanced(rows: pl.DataFrame, watermarks: pl.DataFrame, lateness: timedelta) 
     """
     partitions = rows["partition"].to_numpy()
     reached = np.minimum(in_ms(rows["event_at"]), in_ms(rows["record_at"])) - milliseconds(lateness)
-    known = dict(zip(watermarks["partition"].to_list(), in_ms(watermarks["watermark"]).tolist(), strict=True))
+    known = in_each(watermarks)
     before = np.full(len(partitions), UNREAD, dtype=np.int64)
     for partition in np.unique(partitions):
         here = np.flatnonzero(partitions == partition)
@@ -57,8 +71,8 @@ def from_ms(known: Mapping[int, int]) -> pl.DataFrame:
 
 def elapsed(watermarks: pl.DataFrame, quiet: Mapping[int, timedelta]) -> pl.DataFrame:
     """The watermarks after these partitions were caught up and quiet for so long; a null one stays null. Frames: WATERMARKS -> WATERMARKS."""
-    known = dict(zip(watermarks["partition"].to_list(), in_ms(watermarks["watermark"]).tolist(), strict=True))
-    return from_ms({at: ms if ms == UNREAD else ms + milliseconds(quiet.get(at, timedelta())) for at, ms in known.items()})
+    known = in_each(watermarks).items()
+    return from_ms({at: ms if ms == UNREAD else ms + milliseconds(quiet.get(at, timedelta())) for at, ms in known})
 
 
 def of_partitions(watermarks: pl.DataFrame, partitions: NDArray[np.int32]) -> Millis:

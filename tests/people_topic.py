@@ -15,6 +15,7 @@ from pipeline.frames import TIME
 from pipeline.keys import partitions
 from pipeline.passed import COUNTS, LINK, PEOPLE, TYPES, Passed, heard
 from pipeline.person_log import FACTS
+from pipeline.watermark import BEFORE
 from tests.builders import MARKS, Event, watermarks
 from tests.counts_oracle import over_partitions
 from tests.views import Fold, batches
@@ -56,10 +57,11 @@ class PeopleTopic:
         self.waiting: dict[tuple[int, int], list[pl.DataFrame]] = defaultdict(list)
 
     def read(self, log: Sequence[Event]) -> "PeopleTopic":
-        """A log, batch by batch; time comes after the rows, to all partitions."""
+        """A log, batch by batch; time comes with the rows or after them, to all partitions."""
         for batch in batches(log):
-            self.take(people_frame(batch))
-            self.time(max((each["watermark"] for each in batch if each["watermark"] is not None), default=None))
+            reached = max((each["watermark"] for each in batch if each["watermark"] is not None), default=None)
+            self.take(people_frame(batch), reached if self.dice is None or self.dice.random() < 0.5 else None)
+            self.time(reached)
             self.deliver(all_of_it=self.dice is None)
         self.deliver(all_of_it=True)
         return self
@@ -70,9 +72,12 @@ class PeopleTopic:
         self.deliver(all_of_it=True)
         return self
 
-    def take(self, rows: pl.DataFrame) -> None:
-        """One step, and what it sends on goes on its way."""
-        known = watermarks(dict.fromkeys(range(self.n_partitions), self.reached))
+    def take(self, rows: pl.DataFrame, reached: datetime | None = None) -> None:
+        """One step, and what it sends on goes on its way; `reached`: time comes so far with the rows."""
+        before = self.reached
+        self.reached = max((each for each in (before, reached) if each is not None), default=None)
+        marks = [watermarks(dict.fromkeys(range(self.n_partitions), each)) for each in (before, self.reached)]
+        known = marks[1].with_columns(marks[0]["watermark"].alias(BEFORE))
         for at, version in rows.group_by("partition").agg(pl.col("version").max()).rows():
             self.clocks[at] = max(self.clocks[at], version or 0)
         step = self.fold.step(self.state, rows, known)
@@ -90,8 +95,7 @@ class PeopleTopic:
     def time(self, reached: datetime | None) -> None:
         """A step of no records."""
         if reached is not None and (self.reached is None or reached > self.reached):
-            self.reached = reached
-            self.take(people_frame([]))
+            self.take(people_frame([]), reached)
 
     def stamped(self, rows: pl.DataFrame) -> pl.DataFrame:
         """With the version of each row: what its partition has never stamped or heard of before."""

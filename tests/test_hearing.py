@@ -8,6 +8,7 @@ from agents.arrow_batches import Batch, messages
 from pipeline.about import About, Source
 from pipeline.frames import TIME
 from pipeline.passed import LINK
+from pipeline.watermark import BEFORE
 from tests.builders import clock, happened, order
 from tests.collecting import CollectingFold
 from tests.intake_line import INTERNAL, Line
@@ -149,15 +150,14 @@ def test_a_row_is_late_by_the_time_that_had_come_before_it():
     assert behind.folding.origins == {("orders", 0): {"applied": 3, "n_late": 1}}
 
 
-def test_the_fold_is_given_the_rows_first_and_the_time_after_them_alone():
-    """As with events: the watermarks that it is given are those before the batch."""
+def test_the_fold_is_given_the_rows_with_the_time_before_them_and_after_them():
     line, fold = Line().send("order", *orders(1, at="12:00")), CollectingFold()
     line.intake().read()
     read_all(line.fold(fold=fold))
 
     (at,) = [batch["partition"][0] for batch, _ in fold.seen if batch.height]
-    told = [(batch.height > 0, given["watermark"][at]) for batch, given in fold.seen if batch.height or given["watermark"][at]]
-    assert told[:2] == [(True, None), (False, clock("12:00"))]
+    told = [(given[BEFORE][at], given["watermark"][at]) for batch, given in fold.seen if batch.height]
+    assert told == [(None, clock("12:00"))]
 
 
 def test_what_was_heard_is_part_of_a_checkpoint():
