@@ -7,6 +7,7 @@ and so has a message that only tells how far time has come.
 
 from collections.abc import Iterator
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from pyarrow import ipc
@@ -55,8 +56,19 @@ def messages(rows: pl.DataFrame, about: About) -> Iterator[bytes]:
 
     The column `version` is added; it is the same in all rows.
     """
-    stamped = rows.with_columns(pl.lit(about.version, dtype=pl.Int64).alias("version"))
-    yield from _cut(stamped.to_arrow(compat_level=pl.CompatLevel.oldest()), about)
+    yield from messages_of(as_table(rows), about)
+
+
+def as_table(rows: pl.DataFrame) -> pa.Table:
+    """Rows as they travel."""
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def messages_of(table: pa.Table, about: About) -> Iterator[bytes]:
+    """The same of rows that are a table already, or a slice of one."""
+    of_rows = pa.py_buffer(np.full(table.num_rows, about.version, np.int64))  # pa.array() would import pandas first
+    version = pa.Array.from_buffers(pa.int64(), table.num_rows, [None, of_rows])
+    yield from _cut(table.append_column("version", version), about)
 
 
 def _cut(table: pa.Table, about: About) -> Iterator[bytes]:

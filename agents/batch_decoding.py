@@ -56,26 +56,25 @@ def _last_row(rows: pa.Table | None) -> int:
 
 
 def _rows(found: dict[str, list[tuple[int, pa.Table]]], heads: Sequence[Head], tables: Sequence[str]) -> pl.DataFrame:
-    """All rows in the order of the messages."""
+    """All rows, table after table, each in the order of its messages."""
     schema = heard(*tables)
-    frames = [pl.DataFrame(schema={"head": pl.Int64, **schema})]
+    partition = np.array([head.partition for head in heads], np.int32)
+    offset = np.array([head.offset for head in heads], np.int64)
+    is_forwarded = np.array([head.about.is_forwarded for head in heads], bool)
+    frames = [schema.to_frame()]
     for table, batches in found.items():
         rows = pl.DataFrame(pl.from_arrow(pa.concat_tables([rows for _, rows in batches], promote_options="default")))
         which = np.repeat([at for at, _ in batches], [rows.num_rows for _, rows in batches])
-        columns = [
-            pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype=dtype).alias(name)
-            for name, dtype in schema.items()
-            if name not in _FROM_HEAD
-        ]
-        of_heads = [
-            pl.lit(table).alias("family"),
-            pl.Series("head", which, pl.Int64),
-            pl.Series("partition", np.array([head.partition for head in heads], np.int32)[which]),
-            pl.Series("offset", np.array([head.offset for head in heads], np.int64)[which]),
-            pl.Series("is_forwarded", np.array([head.about.is_forwarded for head in heads], bool)[which]),
-        ]
-        frames.append(rows.select(columns).with_columns(of_heads).select("head", *schema))
-    return pl.concat(frames).sort("head", maintain_order=True).drop("head")
+        frames.append(
+            rows.select(
+                pl.lit(table).alias("family"),
+                pl.Series("partition", partition[which]),
+                pl.Series("offset", offset[which]),
+                pl.Series("is_forwarded", is_forwarded[which]),
+                *(pl.col(name).cast(schema[name]) for name in rows.columns if name in schema and name not in _FROM_HEAD),
+            )
+        )
+    return pl.concat(frames, how="diagonal", rechunk=True)
 
 
 def _rejects(refused: Sequence[tuple[int, str]], records: Records) -> pl.DataFrame:

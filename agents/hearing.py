@@ -154,11 +154,14 @@ class Hearing:
             "watermark": pl.Int64,
         }
         verdicts = pl.DataFrame(told, schema=schema, orient="row").with_columns(pl.col("watermark").cast(TIME))
-        valid = events.drop("watermark").join(verdicts, on=["partition", "offset"], how="inner", maintain_order="left")
+        looked_at = events.select("partition", "offset", "family", "is_forwarded", "origin_offset")
+        rows = looked_at.join(verdicts, on=["partition", "offset"], how="left", maintain_order="left")
+        is_heard = pl.col("came_to").is_not_null()
         is_new = pl.col("family").is_in(UNCOUNTED) | pl.col("is_forwarded") | (pl.col("origin_offset") > pl.col("came_to"))
-        news = valid.filter(is_new.fill_null(value=True))
-        self.n_again += valid.height - news.height
-        return news.drop("came_to")
+        chosen = rows.select(heard=is_heard, news=is_heard & is_new.fill_null(value=True))
+        self.n_again += int((chosen["heard"] & ~chosen["news"]).sum())
+        news = events.with_columns(rows["watermark"])
+        return news if chosen["news"].all() else news.filter(chosen["news"])
 
     def _ignored(self, head: Head) -> None:
         self.fenced += 1

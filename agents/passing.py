@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from agents.arrow_batches import messages, without_rows
+from agents.arrow_batches import as_table, messages_of, without_rows
 from agents.checkpoints import Writing
 from pipeline.about import About
 from pipeline.keys import partitions
@@ -64,10 +64,12 @@ class Passing:
                 keyed = each.rows.with_columns(to)
             else:
                 keyed = each.rows.join(pl.DataFrame({"to": range(n)}), how="cross")
-            parts = keyed.partition_by(["partition", "to"], as_dict=True, maintain_order=True)
-            for (source, output), rows in parts.items():
-                for message in messages(rows.select(said), about(source, each)):
+            ways = keyed.sort("partition", "to", maintain_order=True)
+            table, begin = as_table(ways.select(said)), 0
+            for source, output, size in ways.group_by("partition", "to", maintain_order=True).len().rows():
+                for message in messages_of(table.slice(begin, size), about(source, each)):
                     self._producer.send(topic, output, message)
+                begin += size
 
     def tell(self, about: About) -> None:
         """Tell how far time has come, if that is news."""

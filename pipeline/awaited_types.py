@@ -65,8 +65,8 @@ def telling(new: pl.DataFrame) -> pl.DataFrame:
 
 def told(batch: pl.DataFrame) -> pl.DataFrame:
     """What a batch tells of types that others have seen, as `noticed` takes it. Frames: passed.heard."""
-    of_types = batch.filter(pl.col("family") == TYPES)
-    return of_types.select("partition", "site", "event_type", pl.col("event_at").to_physical().alias("event_ms"))
+    types = batch.select("partition", "site", "event_type", pl.col("event_at").to_physical().alias("event_ms"))
+    return types.filter(batch["family"] == TYPES)
 
 
 def belated(new: pl.DataFrame, seen: KeyedRows, before: pl.DataFrame, after: pl.DataFrame, days: int) -> NDArray[np.int32]:

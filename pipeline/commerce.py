@@ -18,7 +18,7 @@ from pipeline.events import POSITION, event_schema
 from pipeline.fates import Verdicts, judged_by
 from pipeline.frames import TIME, schema
 from pipeline.hashing import Hashes, also64, also128, hash64, hash128
-from pipeline.watermark import UNREAD, Millis, advanced, before_batch, from_ms, in_each, in_ms
+from pipeline.watermark import UNREAD, Millis, advanced, before_batch, from_ms, in_each, in_ms, of_partitions
 
 FAMILIES = ("order", "delivery")
 COMMERCE_FAMILY = "commerce"
@@ -102,13 +102,11 @@ def judged(
 def _advanced(batch: pl.DataFrame, watermarks: pl.DataFrame, lateness: timedelta) -> tuple[Millis, pl.DataFrame]:
     if "watermark" not in batch.columns:
         return advanced(batch, watermarks, lateness)
-    told_ms, partition = in_ms(batch["watermark"]), batch["partition"].to_numpy()
-    first, after = in_each(before_batch(watermarks)), in_each(watermarks)
-    before_ms = np.empty(len(told_ms), dtype=np.int64)
+    partition = batch["partition"].to_numpy()
+    before_ms = np.maximum(in_ms(batch["watermark"]), of_partitions(before_batch(watermarks), partition))
+    after = in_each(watermarks)
     for each in np.unique(partition).tolist():
-        here = np.flatnonzero(partition == each)
-        before_ms[here] = reached = np.maximum.accumulate(np.maximum(told_ms[here], first.get(each, UNREAD)))
-        after[each] = max(int(reached[-1]), after.get(each, UNREAD))
+        after[each] = max(after.get(each, UNREAD), int(before_ms[partition == each].max()))
     return before_ms, from_ms(after)
 
 

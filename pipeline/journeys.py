@@ -31,7 +31,7 @@ from pipeline.hashing import Hashes, hash64
 from pipeline.homes import LYING, homes
 from pipeline.journeys_rules import JourneysRules
 from pipeline.journeys_views import TOLD, Tell
-from pipeline.passed import Passed
+from pipeline.passed import Passed, heard
 from pipeline.people_at_home import at_home, log_of, of_before, side_by_side, told_of
 from pipeline.people_sweep import needed, swept
 from pipeline.person_keys import keys_of
@@ -43,6 +43,7 @@ from pipeline.ticket_events import event_rows
 from pipeline.watermark import before_batch, of_partitions
 
 TICKETS = "ticket"
+_OF_TICKETS = heard(TICKETS).names()
 
 HELD_COUNTS = frames.schema({"entity": pl.UInt64, **CONTRIBUTIONS})
 """What holders add to the counts."""
@@ -70,11 +71,11 @@ class JourneysFold:
     def step(self, state: PersonState, batch: pl.DataFrame, watermarks: pl.DataFrame) -> Step[PersonState]:
         """Fold one batch, which may be empty: time alone goes on then."""
         rules = self.rules
-        is_ticket = pl.col("family") == TICKETS
-        counted = batch.filter(is_ticket, ~pl.col("is_forwarded"))
+        tickets = batch.select(_OF_TICKETS).filter(pl.col("family") == TICKETS)
+        counted = tickets.filter(~pl.col("is_forwarded"))
         found, after = judged(counted, watermarks, state.ids, rules.allowed_lateness, rules.dedup_horizon)
         applied = counted[found.chosen]
-        came = arrived(batch, pl.concat([applied, batch.filter(is_ticket, pl.col("is_forwarded"))]))
+        came = arrived(batch, pl.concat([applied, tickets.filter("is_forwarded")]))
         seen, new = noticed(state.seen, told(batch))
         late = belated(new, seen, before_batch(watermarks), after, rules.seen_within.days)
         held = after["partition"].to_list()

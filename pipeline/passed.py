@@ -74,7 +74,7 @@ REFUSED_OF_ORIGIN = schema({**REFUSED, "family": pl.String, **ORIGIN})
 def heard(*tables: str) -> pl.Schema:
     """Frame that a fold over passed rows is given: the columns of these tables, null where a row's own table has none.
 
-    `family` is the row's table, or LINK, TYPES, COUNT, EXAMPLE. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
+    Table after table, the rows of each in the order of their messages. `family` is the row's table, or LINK, TYPES, COUNT, EXAMPLE. `partition` and `offset` say where the message lies, ORIGIN where the record did; `watermark` is how far
     time had come before the row (null: no watermark): behind it, the row is late. With facts, `version` is that of the message.
     """
     columns: dict[str, pl.DataType | type[pl.DataType]] = {"family": pl.String}

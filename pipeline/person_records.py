@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from pipeline.event_ids import apart
 from pipeline.frames import schema
 from pipeline.hashing import Hashes, hash64
-from pipeline.passed import LINK
+from pipeline.passed import LINK, travelling
 from pipeline.person_state import HELD_LINKS, HOLDERS, IDS, KINDS, RECORDS
 from pipeline.sentiment import MOST_CHARACTERS
 
 _BESIDE = schema({"row": pl.Int64, "key": pl.String, "is_gone": pl.Boolean, "lasting_key": pl.String})
 _RECORD = ["holder", "record"]
+_COMING = ("partition", "key", "version", "said_version", "own_key", "starts_at", "is_gone")
+"""What stands beside the columns of a record that comes."""
 
 GONE = schema(
     {
@@ -62,12 +64,12 @@ class Arrived:
 def arrived(batch: pl.DataFrame, tickets: pl.DataFrame) -> Arrived:
     """Sort a batch by kinds. `tickets`: those of it that are applied, or were sent on."""
     found, whose = {}, [HOLDERS.to_frame().select("holder", "partition", "site", "key")]
-    for kind in KINDS:
-        rows = tickets if kind == "ticket" else batch.filter(pl.col("family") == kind)
+    for kind, columns in KINDS.items():
+        rows = tickets if kind == "ticket" else batch.select(*_COMING, *columns).filter(batch["family"] == kind)
         if rows.height:
             found[kind] = _records(rows, kind)
             whose.append(found[kind].select(whose[0].columns))
-    links = batch.filter(pl.col("family") == LINK)
+    links = batch.select("partition", *travelling(LINK)).filter(batch["family"] == LINK)
     links = links.with_columns(
         pl.Series("holder", holder_keys(links["partition"].to_numpy(), links["site"], links["key"]), pl.UInt64)
     )
