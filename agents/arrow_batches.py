@@ -15,7 +15,9 @@ from pyarrow import ipc
 from agents.topics import MESSAGE_BYTES
 from pipeline.about import About
 
-_OPTIONS = ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # messages are small: threads cost more than they save
+# Messages are small: threads cost more than they save.
+_WRITING = ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_READING = ipc.IpcReadOptions(use_threads=False)
 _NO_ROWS = pa.table({})
 
 
@@ -28,7 +30,7 @@ class Batch:
         Raises: ValueError - no message of ours
         """
         try:
-            self._stream = ipc.open_stream(pa.py_buffer(message))
+            self._stream = ipc.open_stream(pa.py_buffer(message), options=_READING)
             self.about = About.from_metadata(self._stream.schema.metadata or {})
         except (pa.ArrowInvalid, KeyError) as error:
             message_ = f"this is no Arrow batch of ours: {error!r}"
@@ -88,6 +90,6 @@ def _cut(table: pa.Table, about: About) -> Iterator[bytes]:
 def _message(table: pa.Table, about: About) -> bytes:
     stream = pa.BufferOutputStream()
     described = table.replace_schema_metadata(about.to_metadata())
-    with ipc.new_stream(stream, described.schema, options=_OPTIONS) as writer:
+    with ipc.new_stream(stream, described.schema, options=_WRITING) as writer:
         writer.write_table(described)
     return bytes(stream.getvalue())
