@@ -32,21 +32,21 @@ LYING = schema(
 )
 """A record where it lies. `kind`: one of person_state.KINDS; `key`: that of the holder; `own_ms`: when it began."""
 
-_RANKS = {"customer": 0, "visitor": 1, "order": 2}
+_STRONGEST = ("customer", "visitor", "order")
 
 
 def homes(lying: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     """Find the home of every record, in their order."""
-    rows = lying.with_row_index("row").with_columns(pl.col("key").str.extract(r"^(\w+):").alias("of"))
+    rows = lying.with_row_index("row")
     found = [
-        _linked(rows.filter(pl.col("of").is_in(["order", "ticket"])), links),
-        _of_visitors(rows.filter(pl.col("of") == "visitor"), links),
-        rows.filter(pl.col("of") == "parcel").select(
+        _linked(rows.filter(_is_of("key", "order") | _is_of("key", "ticket")), links),
+        _of_visitors(rows.filter(_is_of("key", "visitor")), links),
+        rows.filter(_is_of("key", "parcel")).select(
             "row", _key("order", "order_id").alias("home"), pl.lit(None, pl.Int64).alias("start_ms")
         ),
     ]
     is_gone = pl.col("is_deleted")
-    is_asked = pl.col("home").is_not_null() & ~pl.col("home").str.starts_with("customer:")
+    is_asked = pl.col("home").is_not_null() & ~_is_of("home", "customer")
     placed = rows.join(pl.concat(found), on="row", how="left", maintain_order="left")
     return placed.select(
         pl.when(is_gone).then("sent_to").otherwise("home").alias("home"),
@@ -56,7 +56,7 @@ def homes(lying: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
 
 def _linked(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     """At the key of an order or a ticket: all to one home."""
-    rank = pl.col("belongs_to").str.extract(r"^(\w+):").replace_strict(_RANKS, default=None, return_dtype=pl.Int8)
+    rank = pl.coalesce(pl.when(_is_of("belongs_to", kind)).then(pl.lit(rank, pl.Int8)) for rank, kind in enumerate(_STRONGEST))
     strongest = (
         links.with_columns(rank.alias("rank"))
         .filter(pl.col("rank").is_not_null())
@@ -65,7 +65,7 @@ def _linked(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
         .select("holder", pl.col("belongs_to").alias("home"))
     )
     is_here = ~pl.col("is_deleted")
-    is_case = is_here & (pl.col("kind") == "case") & (pl.col("of") == "order")
+    is_case = is_here & (pl.col("kind") == "case") & _is_of("key", "order")
     starts = rows.group_by("holder").agg(
         pl.coalesce(pl.col("own_ms").filter(is_case).min(), pl.coalesce("given_ms", "own_ms").filter(is_here).min()).alias(
             "start_ms"
@@ -84,7 +84,7 @@ def _of_visitors(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     if rows.is_empty():
         return rows.select("row", pl.lit(None, pl.String).alias("home"), pl.lit(None, pl.Int64).alias("start_ms"))
     logins = (
-        links.filter(pl.col("belongs_to").str.starts_with("customer:"))
+        links.filter(_is_of("belongs_to", "customer"))
         .sort("event_ms", "belongs_to")
         .unique(["holder", "event_ms"], keep="first", maintain_order=True)
         .select("holder", "event_ms", pl.col("belongs_to").alias("next"))
@@ -104,6 +104,11 @@ def _of_visitors(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     return placed.join(visits.unique(["holder", "session_id"], keep="first"), on=["holder", "session_id"], how="left").select(
         "row", pl.when(follows).then("of_visit").otherwise("home").alias("home"), pl.lit(None, pl.Int64).alias("start_ms")
     )
+
+
+def _is_of(column: str, kind: str) -> pl.Expr:
+    """Whether a key is of this kind."""
+    return pl.col(column).str.starts_with(f"{kind}:")
 
 
 def _key(kind: str, column: str) -> pl.Expr:

@@ -31,6 +31,7 @@ from pipeline.hashing import Hashes, hash64
 from pipeline.homes import LYING, homes
 from pipeline.journeys_rules import JourneysRules
 from pipeline.journeys_views import TOLD, Tell
+from pipeline.keyed_rows import KeyedRows
 from pipeline.passed import Passed, heard
 from pipeline.people_at_home import at_home, log_of, of_before, side_by_side, told_of
 from pipeline.people_sweep import needed, swept
@@ -160,8 +161,8 @@ class JourneysFold:
         """These holders after what has come, what to say of them, what to send on, and what they add to the counts."""
         known, left_holders = kept.holders.take(touched)
         links, left_links = kept.links.take(touched)
-        taken = {kind: kept.records(kind).take(touched) for kind in KINDS}
-        old = {kind: rows for kind, (rows, _) in taken.items()}
+        found = {kind: kept.records(kind).find(touched) for kind in KINDS}
+        old = {kind: rows for kind, (rows, _) in found.items()}
         fresh = came.holders.join(known, on="holder", how="anti") if known.height else came.holders
         holders = pl.concat([known, fresh]).sort("holder")
         now_links = learned(links, came.links)
@@ -174,13 +175,7 @@ class JourneysFold:
         ]
         passed = tuple(each for sending in sendings for each in sending.passed)
         news = {kind: rows["is_news"] for kind, rows in placed.items()}
-        new = {
-            kind: rows.with_columns(pl.col("home").alias("sent_to"), pl.col("start_ms").alias("sent_ms")).select(
-                RECORDS[kind].names()
-            )
-            for kind, rows in placed.items()
-        }
-
+        new = {kind: rows.select(_as_it_lies(kind)) for kind, rows in placed.items()}
         then, here = at_home(old), at_home(new)
         now_ms = of_partitions(watermarks, holders["partition"].to_numpy())
         before, tables, next_ms, contributed = self._twice(
@@ -200,7 +195,7 @@ class JourneysFold:
             pl.Series("next_ms", next_ms, pl.Int64),
             needed(holders, new, now_links, self.rules),
         )
-        put_back = {kind: left.put(new[kind]) for kind, (_, left) in taken.items()}
+        put_back = {kind: _put_back(kept.records(kind), found[kind][1], placed[kind], new[kind]) for kind in KINDS}
         put_back |= {"holders": left_holders.put(holders), "links": left_links.put(now_links)}
         state = replace(kept, **put_back)  # type: ignore[arg-type]  # each is KeyedRows
         return state, {name: rows for name, rows in said.items() if rows.height}, passed, contributed
@@ -277,6 +272,21 @@ def _lying(kind: str, rows: pl.DataFrame) -> pl.DataFrame:
         "sent_to",
         "sent_ms",
     ).match_to_schema(LYING)
+
+
+def _as_it_lies(kind: str) -> list[pl.Expr]:
+    """A record that was placed, as one of RECORDS."""
+    sent = {"sent_to": pl.col("home").alias("sent_to"), "sent_ms": pl.col("start_ms").alias("sent_ms")}
+    return [sent.get(name, pl.col(name)) for name in RECORDS[kind]]
+
+
+def _put_back(records: KeyedRows, places: NDArray[np.int64], placed: pl.DataFrame, new: pl.DataFrame) -> KeyedRows:
+    """What lies here now. Who comes again and again has a long history: what is as it was stays where it stands. `places`: of all that lay here."""
+    is_same = pl.col("home").eq_missing(pl.col("sent_to")) & pl.col("start_ms").eq_missing(pl.col("sent_ms"))
+    stays = placed.select(pl.col("lay_at").is_not_null() & ~pl.col("is_news") & is_same).to_series()
+    goes = np.ones(len(places), dtype=bool)
+    goes[placed["lay_at"].filter(stays).to_numpy()] = False
+    return records.without(places[goes]).put(new.filter(~stays))
 
 
 def _left(then: Mapping[str, pl.DataFrame], new: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

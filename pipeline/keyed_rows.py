@@ -115,17 +115,32 @@ class KeyedRows:
             [self.schema.to_frame().select(names), *(replace(run, rows=run.rows.select(names)).living() for run in self.runs)]
         )
 
+    def find(self, keys: Hashes) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        """The rows of these keys (ascending, each once), and of each where it stands: over all runs, as long as this set is as it is."""
+        found, places, begin = [self.schema.to_frame()], [np.zeros(0, dtype=np.int64)], 0
+        for run in self.runs:
+            here = run.places(keys)
+            if len(here):
+                found.append(run.rows[here])
+                places.append(here + begin)
+            begin += len(run.keys)
+        return pl.concat(found), np.concatenate(places)
+
+    def without(self, places: NDArray[np.int64]) -> "KeyedRows":
+        """What is left without the rows that stand at these places."""
+        left, begin = [], 0
+        for run in self.runs:
+            here = places[(places >= begin) & (places < begin + len(run.keys))] - begin
+            begin += len(run.keys)
+            rest = run.without(here) if len(here) else run
+            if rest.n_alive:
+                left.append(rest)
+        return replace(self, runs=tuple(left))
+
     def take(self, keys: Hashes) -> tuple[pl.DataFrame, "KeyedRows"]:
         """The rows of these keys (ascending, each once), and what is left without them."""
-        taken, left = [self.schema.to_frame()], []
-        for run in self.runs:
-            places = run.places(keys)
-            if len(places):
-                taken.append(run.rows[places])
-                run = run.without(places)  # noqa: PLW2901 - the run after it
-            if run.n_alive:
-                left.append(run)
-        return pl.concat(taken), replace(self, runs=tuple(left))
+        found, places = self.find(keys)
+        return found, self.without(places)
 
     def put(self, rows: pl.DataFrame) -> "KeyedRows":
         """These rows as well; the columns may stand in any order."""

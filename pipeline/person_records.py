@@ -116,7 +116,7 @@ class Merged:
     """What lies at some holders after a batch."""
 
     rows: pl.DataFrame
-    """RECORDS, and `is_news`: whether it came with the batch, known or not."""
+    """RECORDS; `is_news`: whether it came with the batch, known or not; `lay_at`: its row in what lay here, if it is that row."""
     gone: pl.DataFrame
     """GONE; `place`: its row in `lay`."""
     lay: pl.DataFrame
@@ -125,13 +125,18 @@ class Merged:
 
 def merged(kind: str, old: pl.DataFrame, new: pl.DataFrame | None) -> Merged:
     """Put together what lay there and what has come. Frames: RECORDS, as `arrived` says."""
+    columns = [*RECORDS[kind].names(), "lay_at"]
+    old = old.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("lay_at"))
     if new is None:
         return Merged(old.with_columns(pl.lit(value=False).alias("is_news")), GONE.to_frame(), old)
-    lay, lost, columns = old, GONE.to_frame(), RECORDS[kind].names()
+    new = new.with_columns(pl.lit(None, dtype=pl.Int64).alias("lay_at"))
+    lay, lost = old, GONE.to_frame()
+    is_gone, is_home = pl.col("is_gone"), pl.col("lasting_key") == pl.col("key")
+    has_gone = new["is_gone"].any()
     # Back at its own key it asks to be said, or sent, once more, and nothing else.
-    asks = new.filter(pl.col("is_gone") & (pl.col("lasting_key") == pl.col("key")))
-    leaves = new.filter(pl.col("is_gone") & (pl.col("lasting_key") != pl.col("key")))
-    comes = new.filter(~pl.col("is_gone"))
+    asks = new.filter(is_gone & is_home) if has_gone else new.clear()
+    leaves = new.filter(is_gone & ~is_home) if has_gone else new.clear()
+    comes = new.filter(~is_gone) if has_gone else new
     if leaves.height:
         last = leaves.unique(_RECORD, keep="last").select(*_RECORD, pl.col("row").alias("left_at"))
         comes = comes.join(last, on=_RECORD, how="left", maintain_order="left")
@@ -144,7 +149,6 @@ def merged(kind: str, old: pl.DataFrame, new: pl.DataFrame | None) -> Merged:
         comes = comes.filter(stays)
         old = old.join(last, on=_RECORD, how="anti", maintain_order="left")
     both = pl.concat([old.select(columns), comes.select(columns)])
-    news = pl.concat([comes.select(_RECORD), asks.select(_RECORD)]).unique()
     if both.select(_RECORD).n_unique() < both.height:
         newest = both.sort("version", maintain_order=True).unique(_RECORD, keep="last", maintain_order=True)
         given = both.unique(_RECORD, keep="last").select(*_RECORD, "given_ms")
@@ -154,7 +158,8 @@ def merged(kind: str, old: pl.DataFrame, new: pl.DataFrame | None) -> Merged:
             .join(old.select(*_RECORD, "sent_to", "sent_ms"), on=_RECORD, how="left")
             .select(columns)
         )
-    is_news = both.select(_RECORD).join(
-        news.with_columns(pl.lit(value=True).alias("is_news")), on=_RECORD, how="left", maintain_order="left"
-    )
-    return Merged(both.with_columns(is_news["is_news"].fill_null(value=False)), lost, lay)
+    elif asks.is_empty():
+        return Merged(both.with_columns(pl.col("lay_at").is_null().alias("is_news")), lost, lay)
+    news = pl.concat([comes.select(_RECORD), asks.select(_RECORD)]).unique().with_columns(pl.lit(value=True).alias("is_news"))
+    is_news = both.select(_RECORD).join(news, on=_RECORD, how="left", maintain_order="left")["is_news"]
+    return Merged(both.with_columns(is_news.fill_null(value=False)), lost, lay)
