@@ -29,6 +29,14 @@ from tests.stores import HOUSE, SOME_TIME, rows_of
 
 FOLDER = HOUSE / "deploy" / "clickhouse"
 PASSWORD = hashlib.sha256(b"secret").hexdigest()
+STRICTER = (
+    "select_from_system_db_requires_grant",
+    "select_from_information_schema_requires_grant",
+    "on_cluster_queries_require_cluster_grant",
+    "table_engines_require_grant",
+    "settings_constraints_replace_previous",
+)
+"""As strict as a server can be made, with what the config.xml of its packages says and what it offers beside it."""
 PLAIN = "<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>{}</default></users></clickhouse>"
 
 
@@ -41,9 +49,10 @@ def place(folder: Path, user: str) -> Path:
     """A folder in which the engine's one user may do what this user may."""
     (folder / "users.d").mkdir(parents=True)
     (folder / "users.d" / "ebbtide.xml").write_bytes((FOLDER / "users.xml").read_bytes())
-    (folder / "config.xml").write_text(
-        f"<clickhouse><user_directories><users_xml><path>{folder}/users.xml</path></users_xml></user_directories></clickhouse>"
-    )
+    said = f"<user_directories><users_xml><path>{folder}/users.xml</path></users_xml></user_directories>"
+    stricter = "".join(f"<{name}>true</{name}>" for name in STRICTER)
+    improved = f"<access_control_improvements>{stricter}</access_control_improvements>"
+    (folder / "config.xml").write_text(f"<clickhouse>{said}{improved}</clickhouse>")
     given = ET.parse(FOLDER / "users.xml").find(f"users/{user}")
     rights = "".join(ET.tostring(each, encoding="unicode") for each in given if not each.tag.startswith("password"))
     (folder / "users.xml").write_text(PLAIN.format(f"<password/>{rights}"))

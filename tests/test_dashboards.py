@@ -16,6 +16,8 @@ from tests.stores import HOUSE, store_at
 
 PANELS = [(board, panel) for board in BOARDS for panel in board.panels]
 ASKING_TABLES = [(board, panel) for board, panel in PANELS if isinstance(panel.asks, str)]
+SHOWN = (BEGAN - timedelta(days=1), BEGAN + timedelta(days=120))
+"""The time that is looked at."""
 EXPRESSIONS = [asked.expr for _, panel in PANELS if not isinstance(panel.asks, str) for asked in panel.asks]
 
 
@@ -26,13 +28,14 @@ def names(panels):
 def as_asked(sql, sites):
     """The one place where what Grafana and its ClickHouse data source put into a query is put in.
 
-    `$__timeFilter_ms` and `$__timeInterval` as the source's own tests have them (its version 4); a variable with `:singlequote` as Grafana documents it.
+    The macros as the source writes them (its version 4); a variable with `:singlequote` as Grafana documents it.
     """
-    first, last = (int(at.timestamp() * 1000) for at in (BEGAN - timedelta(days=1), BEGAN + timedelta(days=120)))
+    first, last = (int(at.timestamp() * 1000) for at in SHOWN)
     sql = re.sub(
         r"\$__timeFilter_ms\((\S+?)\)", rf"\1 >= fromUnixTimestamp64Milli({first}) AND \1 <= fromUnixTimestamp64Milli({last})", sql
     )
-    sql = re.sub(r"\$__dateFilter\((\S+?)\)", rf"\1 >= toDate({first} / 1000) AND \1 <= toDate({last} / 1000)", sql)
+    days = [f"toDate('{at:%Y-%m-%d}')" for at in SHOWN]
+    sql = re.sub(r"\$__dateFilter\((\S+?)\)", rf"\1 >= {days[0]} AND \1 <= {days[1]}", sql)
     sql = re.sub(r"\$__timeInterval\((\S+?)\)", r"toStartOfInterval(toDateTime(\1), INTERVAL 600 second)", sql)
     sql = sql.replace("${site:singlequote}", ", ".join(f"'{site}'" for site in sites))
     assert "$" not in sql

@@ -24,6 +24,9 @@ FOLDER = Path("deploy/grafana/dashboards")
 
 Json = dict[str, Any]
 
+ASKED_AS = {"pluginVersion": "4.0.0", "editorType": "sql"}
+"""Without a version the source takes a query for one of before its version 4, and rewrites it."""
+
 CLICKHOUSE = {"type": "grafana-clickhouse-datasource", "uid": "ebbtide-clickhouse"}
 PROMETHEUS = {"type": "prometheus", "uid": "ebbtide-prometheus"}
 """As `deploy/grafana/provisioning/datasources` names them."""
@@ -82,8 +85,8 @@ def _panel(panel: Panel) -> Json:
 def _targets(panel: Panel, source: Json) -> Iterator[Json]:
     if isinstance(panel.asks, str):
         is_series = panel.kind == "timeseries"
-        how = {"editorType": "sql", "format": 0 if is_series else 1, "queryType": "timeseries" if is_series else "table"}
-        yield {"refId": "A", "datasource": source, **how, "rawSql": panel.asks.strip()}
+        how = {"format": 0 if is_series else 1, "queryType": "timeseries" if is_series else "table"}
+        yield {"refId": "A", "datasource": source, **ASKED_AS, **how, "rawSql": panel.asks.strip()}
         return
     for letter, asked in zip("ABCDEFGH", panel.asks, strict=False):
         how = {"range": panel.kind == "timeseries", "instant": panel.kind != "timeseries"}
@@ -147,7 +150,7 @@ def _options(panel: Panel) -> Json:
 
 def _sites() -> Json:
     sql = "SELECT DISTINCT site FROM sessions_now ORDER BY site"
-    query = {"rawSql": sql, "editorType": "sql", "queryType": "table", "format": 1}
+    query = {"rawSql": sql, **ASKED_AS, "queryType": "table", "format": 1}
     return _choice("site", "Site", CLICKHOUSE, query, "Shop, brand or market.")
 
 

@@ -1,15 +1,19 @@
-"""Superset reads the tables through the HTTP interface of `ebbtide up --http-port`: it lists the views, and a chart of it has the right figures.
+"""Superset reads the tables through the HTTP interface of `ebbtide up --http-port`: it lists the views, and a chart of it has the right figures, drawn as well.
 
 It has an environment of its own, in the cache of this machine: it wants older versions of what we use, and three packages that it does not say (`make bi`).
 """
 
+import html
 import http.cookiejar
 import json
 import os
+import re
 import shutil
+import subprocess
 import time
 import urllib.error
 import urllib.request
+from urllib.parse import quote
 
 import pytest
 
@@ -32,6 +36,20 @@ TALISMAN_ENABLED = False
 SAID = {"FLASK_APP": "superset", "SUPERSET_CONFIG_PATH": "$PWD/config.py", "SUPERSET_STORE": "$PWD/kept.db"}
 """Whole paths: of one that is not, two of its libraries think differently."""
 ADMIN = {"username": "admin", "password": "admin"}
+CHROMIUM = [
+    "chromium",
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1000,400",
+    "--virtual-time-budget=60000",
+]
+"""It asks nobody but the server, and looks when the page has settled."""
 START_TIMEOUT_S = 180.0
 
 pytestmark = [pytest.mark.bi, pytest.mark.timeout(1_800)]
@@ -65,12 +83,12 @@ class Api:
     """Its REST interface, logged in."""
 
     def __init__(self, port: int, server: ChildProcess) -> None:
-        self._at, self._token = f"http://127.0.0.1:{port}", ""
+        self.at, self._token = f"http://127.0.0.1:{port}", ""
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
         until = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                self._opener.open(f"{self._at}/health", timeout=10).close()
+                self._opener.open(f"{self.at}/health", timeout=10).close()
             except OSError:
                 assert server.exit_code is None, server.printed()
                 assert time.monotonic() < until, server.printed()
@@ -84,7 +102,7 @@ class Api:
         headers, body = {"Authorization": f"Bearer {self._token}"}, None
         if said is not None:
             headers["Content-Type"], body = "application/json", json.dumps(said).encode()
-        asked = urllib.request.Request(f"{self._at}/api/v1/{path}", body, headers)
+        asked = urllib.request.Request(f"{self.at}/api/v1/{path}", body, headers)
         try:
             with self._opener.open(asked, timeout=120) as answer:
                 return json.load(answer)
@@ -116,37 +134,60 @@ def test_it_lists_every_view(api, shop):
     assert {"visits_now", *(f"{table}_now" for table in TABLES)} <= {each["value"] for each in found}
 
 
-def test_it_draws_a_chart_with_the_right_figures(api, shop):
-    """Silent lapses by step, with a filter: made as a person makes it, kept, and asked for its data."""
+SILENT = "SELECT journey, step, count() AS n FROM outcomes_now WHERE status = 'silent' GROUP BY journey, step"
+
+
+@pytest.fixture(scope="module")
+def chart(api, shop):
+    """Silent lapses by step, with a filter: made as a person makes it, and kept."""
     dataset = api("dataset/", {"database": api.database, "schema": shop.database, "table_name": "outcomes_now"})["id"]
-    silent = {"col": "status", "op": "==", "val": "silent"}
-    counted = {"label": "n", "expressionType": "SQL", "sqlExpression": "count()"}
-    query = {
-        "columns": ["journey", "step"],
+    columns, counted = ["journey", "step"], {"label": "n", "expressionType": "SQL", "sqlExpression": "count()"}
+    asked = {
+        "columns": columns,
         "metrics": [counted],
-        "filters": [silent],
+        "filters": [{"col": "status", "op": "==", "val": "silent"}],
         "orderby": [[counted, False]],
         "row_limit": 100,
     }
-    context = {"datasource": {"id": dataset, "type": "table"}, "queries": [query], "result_format": "json", "result_type": "full"}
-    chart = api(
+    context = {"datasource": {"id": dataset, "type": "table"}, "queries": [asked], "result_format": "json", "result_type": "full"}
+    silent = {"expressionType": "SIMPLE", "clause": "WHERE", "subject": "status", "operator": "==", "comparator": "silent"}
+    shown = {"viz_type": "table", "query_mode": "aggregate", "groupby": columns, "metrics": [counted], "adhoc_filters": [silent]}
+    return api(
         "chart/",
         {
             "slice_name": "Silent lapses by step",
             "viz_type": "table",
             "datasource_id": dataset,
             "datasource_type": "table",
-            "params": json.dumps({"groupby": query["columns"], "metrics": [counted], "viz_type": "table"}),
+            "params": json.dumps(shown),
             "query_context": json.dumps(context),
         },
     )["id"]
-    (drawn,) = api(f"chart/{chart}/data/")["result"]
 
-    wanted = shop.query(
-        "SELECT journey, step, count() AS n FROM outcomes_now WHERE status = 'silent' GROUP BY journey, step"
-    ).rows()
-    assert {(row["journey"], row["step"], row["n"]) for row in drawn["data"]} == set(wanted)
-    assert drawn["rowcount"] == len(wanted) > 3
+
+def test_a_chart_has_the_right_figures(api, shop, chart):
+    (found,) = api(f"chart/{chart}/data/")["result"]
+
+    wanted = shop.query(SILENT).rows()
+    assert {(row["journey"], row["step"], row["n"]) for row in found["data"]} == set(wanted)
+    assert found["rowcount"] == len(wanted) > 3
+
+
+@pytest.mark.skipif(not shutil.which(CHROMIUM[0]), reason="there is no Chromium: apt-get install --no-install-recommends chromium")
+def test_it_draws_the_chart_with_the_right_figures(api, shop, chart, superset, tmp_path):
+    """As somebody who logs in sees it, with a picture to look at: `chart.png` beside its environment."""
+    said = "".join(f'<input name="{name}" value="{value}">' for name, value in ADMIN.items())
+    to = f"{api.at}/login/?next=" + quote(f"/explore/?slice_id={chart}&standalone=1")
+    form = f'<form method="post" action="{to}">{said}</form><script>document.forms[0].submit()</script>'
+    (tmp_path / "login.html").write_text(form)
+    picture = superset[0] / "chart.png"
+    ways = [f"--user-data-dir={tmp_path}/profile", f"--screenshot={picture}", "--dump-dom"]
+    page = subprocess.run([*CHROMIUM, *ways, tmp_path / "login.html"], capture_output=True, text=True, check=True).stdout
+
+    cells = [html.unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in re.findall(r"<td\b[^>]*>(.*?)</td>", page, re.DOTALL)]
+    drawn = {(journey, step, int(n)) for journey, step, n in zip(*[iter(cells)] * 3, strict=True)}
+    assert drawn == set(shop.query(SILENT).rows())
+    assert picture.stat().st_size > 10_000
 
 
 def test_a_chart_over_time_has_the_right_figures(api, shop):
