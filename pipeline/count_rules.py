@@ -9,9 +9,18 @@ DIMENSIONS = ("device", "country", "acquisition_channel")
 
 
 @dataclass(frozen=True)
-class CountedFor:
-    """How long after their interval counts are corrected."""
+class Cut:
+    """How counts are cut."""
 
+    interval: timedelta
+    dimensions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CountedFor:
+    """How counts are cut, and how long after their interval they are corrected."""
+
+    cut: Cut
     memory: timedelta
     waits: Mapping[str, timedelta] = field(default_factory=dict)
     """Expectation -> how much longer those of it are: until a wait can have been decided."""

@@ -115,7 +115,7 @@ class FulfilmentFold:
     def _again(self, state: FulfilmentState, partition: int, said: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         before, _ = _taken(state, _keys_of(partition, said, state))
         now = told(before, state.seen.frame(), self.rules)
-        counts = rollups.rows(state.tally.rollups.of_partition(partition), self.rules.interval, self.name)
+        counts = state.tally.rollups.rows_of(partition, self.rules.counted_for.cut, self.name)
         rows = {**now.tables, AT_RISK.name: now.at_risk.rows, "rollups": counts}
         return among(
             {name: of_table.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, of_table in rows.items()}, said

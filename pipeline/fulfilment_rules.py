@@ -9,7 +9,7 @@ from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
 from pipeline.case_risk import CaseRisk
 from pipeline.case_signals import CaseRule
-from pipeline.count_rules import CountedFor, checked
+from pipeline.count_rules import CountedFor, Cut, checked
 from pipeline.expectation import CASE_KEYS, Expectation, longest_waits
 from pipeline.expectations import EXPECTATIONS
 from pipeline.risk import RiskBands
@@ -76,8 +76,8 @@ class FulfilmentRules:
 
     @cached_property
     def counted_for(self) -> CountedFor:
-        """How long counts are corrected."""
-        return CountedFor(self.count_memory, longest_waits(self.expectations))
+        """How counts are cut, and how long they are corrected."""
+        return CountedFor(Cut(self.interval, self.dimensions), self.count_memory, longest_waits(self.expectations))
 
     @cached_property
     def fingerprint(self) -> str:

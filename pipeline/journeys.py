@@ -112,7 +112,7 @@ class JourneysFold:
         # A login that we told before the clicks did stays told: taken back, it would be so in their name as well.
         links = state.links.take(holders["holder"].to_numpy())[0].filter(pl.col("told_by") != CLICKSTREAM)
         now["identities"] = identities(holders, links)
-        now["rollups"] = rollups.rows(state.tally.rollups.of_partition(partition), self.rules.interval, self.name)
+        now["rollups"] = state.tally.rollups.rows_of(partition, self.rules.counted_for.cut, self.name)
         now[SENT.name] = pl.concat([sent_now(kind, rows) for kind, rows in records.items()])
         again = {}
         for name in {*now} & {*said}:

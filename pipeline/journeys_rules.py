@@ -7,7 +7,7 @@ from functools import cached_property
 from pipeline.attribution import Attribution
 from pipeline.calendars import Calendars
 from pipeline.case_map import CaseMap
-from pipeline.count_rules import CountedFor, checked
+from pipeline.count_rules import CountedFor, Cut, checked
 from pipeline.expectation import CASE_KEYS, Expectation, longest_waits
 from pipeline.expectations import OF_PERSONS, OF_TICKETS
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
@@ -71,8 +71,8 @@ class JourneysRules:
 
     @cached_property
     def counted_for(self) -> CountedFor:
-        """How long counts are corrected."""
-        return CountedFor(self.count_memory, longest_waits(self.expectations))
+        """How counts are cut, and how long they are corrected."""
+        return CountedFor(Cut(self.interval, self.dimensions), self.count_memory, longest_waits(self.expectations))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -13,14 +13,15 @@ from datetime import timedelta
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from pipeline import frames
-from pipeline.count_rules import DIMENSIONS
+from pipeline.count_rules import DIMENSIONS, Cut
 from pipeline.expectation import Expectation
 from pipeline.hashing import Hashes, hash64
 from pipeline.keyed_rows import KeyedRows, living
-from pipeline.pieces import Piece
-from pipeline.watermark import milliseconds
+from pipeline.pieces import Piece, within
+from pipeline.watermark import UNREAD, milliseconds
 
 SEGMENT = frames.schema(
     {
@@ -43,12 +44,29 @@ CONTRIBUTIONS = frames.schema({**SEGMENT, "matures_ms": pl.Int64, "n": pl.Int64}
 COUNTED = frames.schema({"key": pl.UInt64, **CONTRIBUTIONS})
 """What a count is made of: a row for each time at which some of it matures."""
 
+_CUT, _CUTS = "cut", pl.Schema({"partition": pl.Int32, "interval_ms": pl.Int64, "dimensions": pl.List(pl.String)})
+
 
 @dataclass(frozen=True)
 class Rollups:
     """The counts that can still change."""
 
     counts: KeyedRows = field(default_factory=lambda: KeyedRows(COUNTED, "key"))
+    cuts: Mapping[int, Cut] = field(default_factory=dict)
+    """Partition -> how its counts are cut."""
+
+    def others(self, cut: Cut) -> dict[int, Cut]:
+        """Partitions whose counts are cut otherwise."""
+        return {partition: was for partition, was in self.cuts.items() if was != cut}
+
+    def cut_by(self, cut: Cut, counted: pl.DataFrame) -> "Rollups":
+        """Ready for what is cut so. Counts of other intervals are another's: they are forgotten, and stay as they are. Frames: CONTRIBUTIONS."""
+        cuts = dict.fromkeys([*self.cuts, *np.unique(counted["partition"].to_numpy()).tolist()], cut)
+        if cuts == self.cuts:
+            return self
+        others = [partition for partition, was in self.cuts.items() if was.interval != cut.interval]
+        kept = self.counts.kept(lambda rows: ~np.isin(rows["partition"].to_numpy(), others)) if others else self.counts
+        return Rollups(kept, cuts)
 
     def moved(self, before: pl.DataFrame, after: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
         """The counts after what contributed `before` contributes `after`, and those that changed. Frames: CONTRIBUTIONS, twice -> COUNTED."""
@@ -62,39 +80,39 @@ class Rollups:
             return self, COUNTED.to_frame()
         was, left = self.counts.take(np.unique(change["key"].to_numpy()))
         both = pl.concat([was, change]).group_by(["key", *SEGMENT.names(), "matures_ms"]).agg(pl.col("n").sum())
-        return Rollups(left.put(both.filter(pl.col("n") != 0))), both
+        return replace(self, counts=left.put(both.filter(pl.col("n") != 0))), both
 
     def of(self, keys: Hashes) -> pl.DataFrame:
         """What counts of these keys (ascending, each once) are of. Frames: -> `key` and SEGMENT."""
         found, _ = self.counts.take(keys)
         return found.select("key", *SEGMENT.names()).unique("key")
 
-    def of_partition(self, partition: int) -> pl.DataFrame:
-        """The counts of one partition. Frames: -> COUNTED."""
-        return self.counts.frame().filter(pl.col("partition") == partition)
+    def rows_of(self, partition: int, cut: Cut, source: str) -> pl.DataFrame:
+        """The counts of one partition as they were said; `cut`: by what, if that was not kept. Frames: -> ROLLUPS."""
+        counts = self.counts.frame().filter(pl.col("partition") == partition)
+        return rows(counts, self.cuts.get(partition, cut).interval, source)
 
     def kept(self, since_ms: Mapping[int, int]) -> "Rollups":
         """Without the intervals that nobody in state contributes to: partition -> ms of the oldest that one may."""
-        old = pl.DataFrame(
-            {"partition": list(since_ms), "since_ms": list(since_ms.values())}, schema={"partition": pl.Int32, "since_ms": pl.Int64}
-        )
-        return Rollups(
-            self.counts.kept(
-                lambda rows: (
-                    rows.join(old, on="partition", how="left", maintain_order="left")
-                    .select((pl.col("since_ms").is_null() | (pl.col("interval_ms") >= pl.col("since_ms"))).alias("kept"))["kept"]
-                    .to_numpy()
-                )
-            )
-        )
+
+        def is_needed(counts: pl.DataFrame) -> NDArray[np.bool_]:
+            since = counts["partition"].replace_strict(dict(since_ms), default=UNREAD, return_dtype=pl.Int64)
+            return (counts["interval_ms"] >= since).to_numpy()
+
+        return replace(self, counts=self.counts.kept(is_needed))
 
     def without(self, partition: int) -> "Rollups":
         """Those of the other partitions."""
-        return replace(self, counts=self.counts.kept(lambda rows: (rows["partition"] != partition).to_numpy()))
+        cuts = {at: cut for at, cut in self.cuts.items() if at != partition}
+        return Rollups(self.counts.kept(lambda rows: (rows["partition"] != partition).to_numpy()), cuts)
 
     def pieces(self, partition: int) -> Iterator[Piece]:
-        """The counts of one partition."""
+        """The counts of one partition, and how they are cut."""
         yield from self.counts.pieces(partition)
+        if partition in self.cuts:
+            cut = self.cuts[partition]
+            said = {"partition": partition, "interval_ms": milliseconds(cut.interval), "dimensions": list(cut.dimensions)}
+            yield Piece(".".join((_CUT, str(said["interval_ms"]), *cut.dimensions)), lambda: pl.DataFrame([said], schema=_CUTS))
 
     def restored(self, frames: Mapping[str, pl.DataFrame]) -> "Rollups":
         """These as well, from pieces. Of earlier versions some have no key that lasts, and do not say when they mature."""
@@ -102,7 +120,12 @@ class Rollups:
         if rows is None:
             return self
         late = () if "matures_ms" in rows.columns else (pl.lit(None, pl.Int64).alias("matures_ms"),)
-        return replace(self, counts=self.counts.put(keyed(rows.with_columns(*late))))
+        cuts = {
+            at: Cut(timedelta(milliseconds=ms), tuple(names))
+            for frame in within(_CUT, frames).values()
+            for at, ms, names in frame.iter_rows()
+        }
+        return Rollups(self.counts.put(keyed(rows.with_columns(*late))), {**self.cuts, **cuts})
 
 
 def keyed(counts: pl.DataFrame) -> pl.DataFrame:

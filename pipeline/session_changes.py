@@ -44,9 +44,9 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
     is_gone = np.ones(old.sessions.height, dtype=bool)
     is_gone[was[was >= 0]] = False
     facts_then, facts_now = _facts(old, rules), _facts(new, rules)
-    moved, changed = counts.moved(
-        session_counts.contributions(old, facts_then, rules), session_counts.contributions(new, facts_now, rules)
-    )
+    then = session_counts.contributed(old, facts_then, rules, counts.others(rules.cut))
+    now = session_counts.contributions(new, facts_now, rules)
+    moved, changed = counts.cut_by(rules.cut, now).moved(then, now)
     gone = session_rows.sessions(old.sessions.filter(pl.Series(is_gone)), rules).with_columns(pl.lit("merged").alias("status"))
     tables = {
         "sessions": _upserts(session_rows.sessions(new.sessions.filter(pl.Series(sent)), rules), gone),

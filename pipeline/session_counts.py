@@ -5,10 +5,12 @@ Cases:   a bot -> nothing | a visit with two journeys -> it waits in the one tha
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
 from pipeline.attribution import ORDER_AFTER_COMMIT
+from pipeline.count_rules import Cut
 from pipeline.journey_map import step_table
 from pipeline.rollups import interval_of, measured
 from pipeline.session_rules import SessionRules
@@ -72,6 +74,19 @@ def contributions(told: Told, facts: Mapping[str, pl.DataFrame], rules: SessionR
         measured(rows.with_columns((matures + after_ms).alias("matures_ms")), measure, rules.dimensions)
         for rows, measure, after_ms in parts
     )
+
+
+def contributed(told: Told, facts: Mapping[str, pl.DataFrame], rules: SessionRules, others: Mapping[int, Cut]) -> pl.DataFrame:
+    """What these sessions have added; `others`: how counts are cut that were cut otherwise. Frames: Told, its SIGNALS and OUTCOMES -> CONTRIBUTIONS."""
+    found = contributions(told, facts, rules)
+    if not others:
+        return found
+    parts = [found.filter(~pl.col("partition").is_in([*others]))]
+    for dimensions in {cut.dimensions for cut in others.values() if cut.interval == rules.interval}:
+        where = [at for at, cut in others.items() if cut == Cut(rules.interval, dimensions)]
+        cut_so = contributions(told, facts, replace(rules, dimensions=dimensions))
+        parts.append(cut_so.filter(pl.col("partition").is_in(where)))
+    return pl.concat(parts)
 
 
 def _began(told: Told, sessions: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pipeline.count_rules import checked
+from pipeline.count_rules import Cut, checked
 from pipeline.definitions import AnySignal
 from pipeline.expectation import CUSTOMER_SILENCE, RECOVERY
 from pipeline.journey_map import DEFAULT_JOURNEYS, JourneyMap
@@ -62,6 +62,11 @@ class SessionRules:
             message = f"retention ({self.retention}) must not be shorter than gap ({self.gap})"
             raise ValueError(message)
         checked(self.interval, self.dimensions)
+
+    @property
+    def cut(self) -> Cut:
+        """How counts are cut."""
+        return Cut(self.interval, self.dimensions)
 
     def _own_signals_are_at_a_step(self) -> None:
         """Raises: ValueError on a user's own signal whose step no journey has."""

@@ -9,7 +9,7 @@ Raises:  nothing on data; AssertionError if a frame breaks its schema
 Source:  DESIGN: keyed by visitor, one partition; DECISIONS.md on customers within a session
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline import frames, rollups, visits_at_risk
+from pipeline import frames, visits_at_risk
 from pipeline.count_examples import Counting, counts_again
 from pipeline.event_rows import event_rows
 from pipeline.facts import LAPSES, among, rows_alone, taken_back, with_facts
@@ -58,8 +58,11 @@ class SessionsFold:
         events = events.hstack(rules.journeys.steps_of_events(events))
 
         # Whoever did something, and whoever has fallen silent since, or has been silent for so long that they are likelier to have left: looked at as they were, and
-        # as they are now.
-        silent = state.parts.keys_where(lambda parts: (~_as_sent(parts) & ended(parts)) | ended.has_risen(parts))
+        # as they are now; and all who were counted by other rules.
+        others = [*state.rollups.others(rules.cut)]
+        silent = state.parts.keys_where(
+            lambda parts: (~_as_sent(parts) & ended(parts)) | ended.has_risen(parts) | _is_in(parts, others)
+        )
         touched = np.unique(np.concatenate([events["visitor_key"].to_numpy(), *silent]))
         if not len(touched):
             kept = swept(replace(state, ids=found.ids), found.watermarks, rules)
@@ -115,9 +118,7 @@ class SessionsFold:
         of_partition = np.full(len(site), partition, dtype=np.int32)
         before, _ = taken(state, np.unique(visitor_keys(of_partition, site, visitor_id)))
         as_sent = told(replace(before, parts=clustered(before.parts, rules)), rules, _as_sent)
-        now = every_row(as_sent, rules) | {
-            "rollups": rollups.rows(state.rollups.of_partition(partition), rules.interval, self.name)
-        }
+        now = every_row(as_sent, rules) | {"rollups": state.rollups.rows_of(partition, rules.cut, self.name)}
         return among({name: rows.with_columns(pl.lit(0, pl.UInt8).alias("is_deleted")) for name, rows in now.items()}, said)
 
 
@@ -134,6 +135,10 @@ _OF_VISITORS = ("sessions", "steps", "signals", "outcomes", "identities", LAPSES
 def _as_sent(sessions: pl.DataFrame) -> NDArray[np.bool_]:
     """Whether they had ended when they were last sent."""
     return sessions["is_quiet"].to_numpy()
+
+
+def _is_in(parts: pl.DataFrame, partitions: Sequence[int]) -> NDArray[np.bool_] | np.bool_:
+    return np.isin(parts["partition"].to_numpy(), partitions) if partitions else np.False_
 
 
 @dataclass(frozen=True)

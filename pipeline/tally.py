@@ -47,8 +47,9 @@ class Tally:
 
     def told(self, entities: Hashes, contributions: pl.DataFrame, until: CountedFor) -> tuple["Tally", pl.DataFrame]:
         """After these entities (ascending, each once) contribute this and nothing else; and the counts that changed. Frames: CONTRIBUTIONS, `entity` -> COUNTED."""
+        counts = self.rollups.cut_by(until.cut, contributions)
         was, left = self.given.take(entities)
-        segments = self.rollups.of(np.unique(was["key"].to_numpy()))
+        segments = counts.of(np.unique(was["key"].to_numpy()))
         was = was.join(segments.filter(pl.Series(self._is_open(segments, until))).select("key"), on="key", how="semi")
         entity = contributions["entity"]
         now = contributions.drop("entity")
@@ -62,7 +63,7 @@ class Tally:
             .filter(pl.col("n") != 0)
         )
         known = pl.concat([segments, added.select("key", *SEGMENT.names())]).unique("key")
-        rollups, changed = self.rollups.changed(change.join(known, on="key").select(COUNTED.names()))
+        rollups, changed = counts.changed(change.join(known, on="key").select(COUNTED.names()))
         return replace(self, rollups=rollups, given=left.put(given)), changed
 
     def swept(self, gone: Hashes, watermarks: pl.DataFrame, until: CountedFor) -> "Tally":
@@ -74,7 +75,7 @@ class Tally:
 
     def open_ones(self, until: CountedFor) -> Rollups:
         """The counts that are not frozen."""
-        return Rollups(self.rollups.counts.kept(lambda counts: self._is_open(counts, until)))
+        return replace(self.rollups, counts=self.rollups.counts.kept(lambda counts: self._is_open(counts, until)))
 
     def _is_open(self, counts: pl.DataFrame, until: CountedFor) -> NDArray[np.bool_]:
         """Which counts can still change. Frames: SEGMENT."""

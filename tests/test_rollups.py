@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,8 +12,9 @@ from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.journeys import JourneysFold
 from pipeline.passed import COUNT, COUNTS, EXAMPLE, EXAMPLES, travelling
+from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
-from tests.builders import Event, cart, clock, frame, happened, view, watermarks
+from tests.builders import Event, cart, clock, frame, happened, purchase, view, watermarks
 from tests.commerce_strategies import RULES
 from tests.people_strategies import FAR, Town
 from tests.people_strategies import RULES as PEOPLE_RULES
@@ -81,6 +83,29 @@ def test_at_other_rules_all_is_counted_anew(way: str):
     shown = now([*first, then])["rollups"].filter(pl.col("n") != 0)
     if way == "another interval":  # those of the old one are another's, and stay
         shown = shown.filter(pl.col("interval_s") == 86_400)
+    assert shown.equals(anew.filter(pl.col("n") != 0))
+
+
+@pytest.mark.parametrize("others", [{"dimensions": ("device", "country")}, {"dimensions": ()}, {"interval": timedelta(hours=1)}])
+@pytest.mark.parametrize("n_more", [0, 1])
+def test_visits_that_were_counted_by_other_rules_are_counted_by_these(others: dict[str, Any], n_more: int):
+    """What they added is taken away as it was added: nothing counts twice, nothing less than nothing."""
+    log = [
+        view(at="10:00", device="mobile", country="DE", partition=0, offset=0),
+        cart(at="10:07", partition=0, offset=1),
+        view(at="10:08", visitor_id="bob", partition=0, offset=2),
+        purchase(at="10:20", partition=0, offset=3),
+    ]
+    fold = SessionsFold(SessionRules(**others))
+    first = told(SessionsFold(), log[:3], until=clock("10:09"))
+    kept = {piece.name: through_arrow(piece.frame()) for piece in first[-1].state.pieces(0)}
+    rest = frame(log[3 : 3 + n_more])
+    then = fold.step(fold.empty().restored(0, kept), rest, watermarks({0: clock("10:30")}))
+
+    anew = now(told(fold, log[: 3 + n_more], until=clock("10:30")))["rollups"]
+    shown = now([*first, then])["rollups"].filter(pl.col("n") != 0)
+    if "interval" in others:  # those of the old one are another's, and stay
+        shown = shown.filter(pl.col("interval_s") == 3_600)
     assert shown.equals(anew.filter(pl.col("n") != 0))
 
 
