@@ -107,24 +107,23 @@ class KeyedRows:
 
     def frame(self) -> pl.DataFrame:
         """All rows, in no order."""
-        return pl.concat([self.schema.to_frame(), *(run.living() for run in self.runs)])
+        return self._together([run.living() for run in self.runs])
 
     def columns(self, *names: str) -> pl.DataFrame:
         """Some columns of all rows, in no order."""
-        return pl.concat(
-            [self.schema.to_frame().select(names), *(replace(run, rows=run.rows.select(names)).living() for run in self.runs)]
-        )
+        some = [replace(run, rows=run.rows.select(names)).living() for run in self.runs]
+        return pl.concat(some) if some else self.schema.to_frame().select(names)
 
     def find(self, keys: Hashes) -> tuple[pl.DataFrame, NDArray[np.int64]]:
         """The rows of these keys (ascending, each once), and of each where it stands: over all runs, as long as this set is as it is."""
-        found, places, begin = [self.schema.to_frame()], [np.zeros(0, dtype=np.int64)], 0
+        found, places, begin = [], [np.zeros(0, dtype=np.int64)], 0
         for run in self.runs:
             here = run.places(keys)
             if len(here):
                 found.append(run.rows[here])
                 places.append(here + begin)
             begin += len(run.keys)
-        return pl.concat(found), np.concatenate(places)
+        return self._together(found), np.concatenate(places)
 
     def without(self, places: NDArray[np.int64]) -> "KeyedRows":
         """What is left without the rows that stand at these places."""
@@ -173,6 +172,11 @@ class KeyedRows:
             unwanted = np.flatnonzero(run.alive)[~wanted(run.living())]
             kept.append(run.without(unwanted) if len(unwanted) else run)
         return self._with(kept, self.next_serial)
+
+    def _together(self, rows: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        if len(rows) == 1:
+            return rows[0]
+        return pl.concat(rows) if rows else self.schema.to_frame()
 
     def _with(self, runs: Sequence[_Run], serial: int) -> "KeyedRows":
         """Only these runs; one of which more than half is dead is written anew, without what is dead."""

@@ -6,6 +6,7 @@ Frames:  any columns of a table -> exactly those, in order
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 import polars as pl
 
@@ -17,9 +18,20 @@ STRINGS = pl.List(pl.String)
 Dtype = pl.DataType | type[pl.DataType]
 
 
+class _Columns(pl.Schema):
+    """Makes its empty frame once: folds ask for one tens of times a step."""
+
+    @cached_property
+    def _nothing(self) -> pl.DataFrame:
+        return super().to_frame()
+
+    def to_frame(self, *, eager: bool = True) -> Any:
+        return self._nothing.clone() if eager else super().to_frame(eager=False)
+
+
 def schema(columns: Mapping[str, Dtype]) -> pl.Schema:
     """Columns of a frame, in order."""
-    return pl.Schema(columns)
+    return _Columns(columns)
 
 
 @dataclass(frozen=True)
