@@ -11,7 +11,7 @@ from pipeline.case_log import CaseLog
 from pipeline.case_views import Told
 from pipeline.frames import schema
 from pipeline.fulfilment_rules import FulfilmentRules
-from pipeline.rollups import CONTRIBUTIONS, end_of, interval_of, measured, named, signal_matures
+from pipeline.rollups import CONTRIBUTIONS, as_measures, end_of, interval_of, measured, named, signal_matures
 from pipeline.watermark import milliseconds
 
 CASES = schema({"entity": pl.UInt64, **CONTRIBUTIONS})
@@ -19,21 +19,15 @@ CASES = schema({"entity": pl.UInt64, **CONTRIBUTIONS})
 
 def contributions(log: CaseLog, told: Told, rules: FulfilmentRules) -> pl.DataFrame:
     """What these cases add to the counts. Frames: -> CASES."""
-    waits = _waits(log, told, rules)
-    parts = [
-        (waits, "began"),
-        (waits.filter("is_met"), "met"),
-        (waits.filter("is_lapsed"), "abandoned"),
-        (_signals(log, told, rules), "signals"),
-    ]
-    return pl.concat(measured(rows, measure, rules.dimensions, "entity") for rows, measure in parts)
+    parts = _waits(log, told, rules), _signals(log, told, rules)
+    return pl.concat(measured(rows, rules.dimensions, "entity") for rows in parts)
 
 
 def _waits(log: CaseLog, told: Told, rules: FulfilmentRules) -> pl.DataFrame:
     begun = told.begun
     case = begun["case"].to_numpy()
     decided_ms = begun["silent_ms" if rules.tells_people else "lapsed_ms"].to_numpy() + milliseconds(rules.allowed_lateness)
-    return (
+    waits = (
         named(rules.expectations)[begun["expectation"].cast(pl.UInt32)]
         .hstack(told.who.select("partition", "site", "country")[case])
         .hstack(begun.select("is_met", "is_lapsed"))
@@ -45,6 +39,7 @@ def _waits(log: CaseLog, told: Told, rules: FulfilmentRules) -> pl.DataFrame:
         )
         .with_columns(interval_of("ms", rules.interval), end_of(pl.col("decided_ms"), rules.interval).alias("matures_ms"))
     )
+    return as_measures(waits)
 
 
 def _signals(log: CaseLog, told: Told, rules: FulfilmentRules) -> pl.DataFrame:
@@ -53,4 +48,5 @@ def _signals(log: CaseLog, told: Told, rules: FulfilmentRules) -> pl.DataFrame:
         log.known["case_key"].gather(told.of_signals).alias("entity"),
         pl.col("fired_at").to_physical().alias("ms"),
         pl.lit(1, pl.Int64).alias("n"),
+        pl.lit("signals").alias("measure"),
     ).with_columns(interval_of("ms", rules.interval), signal_matures("ms", rules.interval, rules.allowed_lateness))

@@ -141,6 +141,13 @@ class KeyedRows:
         found, places = self.find(keys)
         return found, self.without(places)
 
+    def has(self, keys: Hashes) -> Mask:
+        """Of which of these keys (ascending, each once) there are rows."""
+        found = np.zeros(len(keys), dtype=bool)
+        for run in self.runs:
+            found[np.searchsorted(keys, run.keys[run.places(keys)])] = True
+        return found
+
     def put(self, rows: pl.DataFrame) -> "KeyedRows":
         """These rows as well; the columns may stand in any order."""
         if rows.is_empty():

@@ -12,7 +12,7 @@ import polars as pl
 from pipeline.frames import schema
 from pipeline.journeys_rules import JourneysRules
 from pipeline.person_log import PERSON
-from pipeline.rollups import CONTRIBUTIONS, end_of, interval_of, measured, signal_matures
+from pipeline.rollups import CONTRIBUTIONS, as_measures, end_of, interval_of, measured, signal_matures
 from pipeline.watermark import milliseconds
 
 BEGUN = schema(
@@ -48,28 +48,25 @@ def contributions(
     people: pl.DataFrame, begun: Sequence[pl.DataFrame], decided: Decided, signals: pl.DataFrame, rules: JourneysRules
 ) -> pl.DataFrame:
     """What these people add to the counts. Frames: PEOPLE, BEGUN, PERSON + SIGNAL -> PEOPLE_COUNTS."""
-    waits = pl.concat([BEGUN.to_frame(), *begun]).rename({"began_ms": "ms"})
+    waits = as_measures(pl.concat([BEGUN.to_frame(), *begun]).rename({"began_ms": "ms"}))
     outcomes = decided.rows.select(
         *PERSON,
-        *("expectation", "journey", "step", "status", "device", "country", "acquisition_channel"),
+        *("expectation", "journey", "step", "device", "country", "acquisition_channel"),
+        pl.col("status").alias("measure"),
         pl.col("began_at").to_physical().alias("ms"),
         decided.silent_ms.alias("silent_ms"),
+    ).filter(pl.col("measure").is_in(_VERDICTS))
+    fired = signals.select(
+        *PERSON, "signal", "journey", "step", pl.col("fired_at").to_physical().alias("ms"), pl.lit("signals").alias("measure")
     )
-    fired = signals.select(*PERSON, "signal", "journey", "step", pl.col("fired_at").to_physical().alias("ms"))
-    decided_ms = pl.col("silent_ms") + milliseconds(rules.allowed_lateness)
-    matures = end_of(decided_ms, rules.interval).alias("matures_ms")
-    parts = [
-        (waits, "began", matures),
-        (waits.filter("is_met"), "met", matures),
-        (waits.filter("is_lapsed"), "abandoned", matures),
-        *((outcomes.filter(pl.col("status") == verdict), verdict, matures) for verdict in _VERDICTS),
-        (fired, "signals", signal_matures("ms", rules.interval, rules.allowed_lateness)),
-    ]
+    matures = end_of(pl.col("silent_ms") + milliseconds(rules.allowed_lateness), rules.interval).alias("matures_ms")
     whose = people.select("partition", "site")
     found = [PEOPLE_COUNTS.to_frame()]
-    for rows, measure, matures_at in parts:
+    for rows in (waits, outcomes, fired):
         if rows.height:
-            interval = interval_of("ms", rules.interval)
-            counted = rows.hstack(whose[rows["person"]]).with_columns(interval, matures_at, pl.lit(1, pl.Int64).alias("n"))
-            found.append(measured(counted, measure, rules.dimensions, *PERSON))
+            when = signal_matures("ms", rules.interval, rules.allowed_lateness) if rows is fired else matures
+            counted = rows.hstack(whose[rows["person"]]).with_columns(
+                interval_of("ms", rules.interval), when, pl.lit(1, pl.Int64).alias("n")
+            )
+            found.append(measured(counted, rules.dimensions, *PERSON))
     return pl.concat(found)

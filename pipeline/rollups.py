@@ -10,6 +10,7 @@ Time:    a count is mature when every wait in it can have been decided: the late
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline import frames
 from pipeline.count_rules import DIMENSIONS, Cut
 from pipeline.expectation import Expectation
-from pipeline.hashing import Hashes, hash64
+from pipeline.hashing import hash64
 from pipeline.keyed_rows import KeyedRows, living
 from pipeline.pieces import Piece, within
 from pipeline.watermark import UNREAD, milliseconds
@@ -44,7 +45,8 @@ CONTRIBUTIONS = frames.schema({**SEGMENT, "matures_ms": pl.Int64, "n": pl.Int64}
 COUNTED = frames.schema({"key": pl.UInt64, **CONTRIBUTIONS})
 """What a count is made of: a row for each time at which some of it matures."""
 
-_CUT, _CUTS = "cut", pl.Schema({"partition": pl.Int32, "interval_ms": pl.Int64, "dimensions": pl.List(pl.String)})
+_CUT = "cut"
+_CUTS = pl.Schema([("partition", pl.Int32()), ("interval_ms", pl.Int64()), ("dimensions", pl.List(pl.String))])
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,20 @@ class Rollups:
         """The counts after what contributed `before` contributes `after`, and those that changed. Frames: CONTRIBUTIONS, twice -> COUNTED."""
         signed = pl.concat([before.with_columns(-pl.col("n")), after])
         change = signed.group_by([*SEGMENT.names(), "matures_ms"]).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
-        return self.changed(keyed(change))
+        change = keyed(change)
+        return self.changed(change, change)
 
-    def changed(self, change: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
-        """The same of what is to be added. Frames: COUNTED -> COUNTED."""
+    def changed(self, change: pl.DataFrame, new: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
+        """The same of what is to be added: `key`, `matures_ms`, `n`; `new` says of keys that there were not what they are of. Frames: COUNTED -> COUNTED."""
         if change.is_empty():
             return self, COUNTED.to_frame()
         was, left = self.counts.take(np.unique(change["key"].to_numpy()))
-        both = pl.concat([was, change]).group_by(["key", *SEGMENT.names(), "matures_ms"]).agg(pl.col("n").sum())
+        parts = ["key", "matures_ms", "n"]
+        sums = pl.concat([was.select(parts), change.select(parts)]).group_by("key", "matures_ms").agg(pl.col("n").sum())
+        of = ["key", *SEGMENT.names()]
+        known = pl.concat([was.select(of), new.select(of)]).unique("key")
+        both = sums.join(known, on="key").select(COUNTED.names())
         return replace(self, counts=left.put(both.filter(pl.col("n") != 0))), both
-
-    def of(self, keys: Hashes) -> pl.DataFrame:
-        """What counts of these keys (ascending, each once) are of. Frames: -> `key` and SEGMENT."""
-        found, _ = self.counts.take(keys)
-        return found.select("key", *SEGMENT.names()).unique("key")
 
     def rows_of(self, partition: int, cut: Cut, source: str) -> pl.DataFrame:
         """The counts of one partition as they were said; `cut`: by what, if that was not kept. Frames: -> ROLLUPS."""
@@ -129,11 +131,8 @@ class Rollups:
 
 
 def keyed(counts: pl.DataFrame) -> pl.DataFrame:
-    """Contributions with the key of their count, which is the same for ever. Frames: CONTRIBUTIONS -> COUNTED."""
-    if counts.is_empty():
-        return COUNTED.to_frame()
-    key = hash64(*(counts[name].cast(pl.String) for name in SEGMENT))
-    return counts.with_columns(pl.Series("key", key, pl.UInt64)).select(COUNTED.names())
+    """Contributions with the key of their count, which is the same for ever. Frames: CONTRIBUTIONS and others -> the same, `key`."""
+    return counts.with_columns(pl.Series("key", hash64(*(counts[name].cast(pl.String) for name in SEGMENT)), pl.UInt64))
 
 
 def interval_of(ms: str, interval: timedelta) -> pl.Expr:
@@ -159,24 +158,36 @@ def named(expectations: Sequence[Expectation]) -> pl.DataFrame:
     columns = {"expectation": "name", "journey": "journey", "step": "step"}
     return pl.DataFrame(
         {column: [getattr(each, name) for each in expectations] for column, name in columns.items()},
-        schema=dict.fromkeys(columns, pl.Categorical()),
+        schema=dict.fromkeys(columns, pl.String),
     )
 
 
-def measured(counted: pl.DataFrame, measure: str, dimensions: Sequence[str], *beside: str) -> pl.DataFrame:
-    """Frames: any with some columns of CONTRIBUTIONS, `n` and `matures_ms` among them -> CONTRIBUTIONS, and what is beside them."""
-    known = {*counted.columns} - {name for name in DIMENSIONS if name not in dimensions}
-    columns = [
-        pl.lit(measure, dtype=dtype).alias(name)
-        if name == "measure"
-        else pl.lit("", dtype=dtype).alias(name)
+def as_measures(waits: pl.DataFrame) -> pl.DataFrame:
+    """Waits once for each measure that counts them. Frames: any with `is_met`, `is_lapsed` -> the same, `measure`."""
+    every = np.arange(waits.height), *(np.flatnonzero(waits[name].to_numpy()) for name in ("is_met", "is_lapsed"))
+    measure = np.repeat(np.arange(len(_OF_WAITS)), [len(places) for places in every])
+    return waits[np.concatenate(every)].with_columns(_OF_WAITS.gather(measure))
+
+
+_OF_WAITS = pl.Series("measure", ["began", "met", "abandoned"])
+
+
+def measured(counted: pl.DataFrame, dimensions: tuple[str, ...], *beside: str) -> pl.DataFrame:
+    """Frames: any with some columns of CONTRIBUTIONS, `measure`, `n` and `matures_ms` among them -> CONTRIBUTIONS, and what is beside them."""
+    return counted.select(*beside, *_measuring(tuple(counted.columns), dimensions))
+
+
+@cache
+def _measuring(given: tuple[str, ...], dimensions: tuple[str, ...]) -> tuple[pl.Expr, ...]:
+    known = {*given} - {name for name in DIMENSIONS if name not in dimensions}
+    return tuple(
+        pl.lit("", dtype=dtype).alias(name)
         if name not in known
         else pl.col(name).cast(dtype).fill_null("")
         if dtype == pl.Categorical()
         else pl.col(name).cast(dtype)
         for name, dtype in CONTRIBUTIONS.items()
-    ]
-    return counted.select(*beside, *columns)
+    )
 
 
 def rows(counts: pl.DataFrame, interval: timedelta, source: str) -> pl.DataFrame:

@@ -71,7 +71,7 @@ def contributions(told: Told, facts: Mapping[str, pl.DataFrame], rules: SessionR
     ]
     matures = pl.col("interval_ms")
     return pl.concat(
-        measured(rows.with_columns((matures + after_ms).alias("matures_ms")), measure, rules.dimensions)
+        measured(rows.with_columns((matures + after_ms).alias("matures_ms"), pl.lit(measure).alias("measure")), rules.dimensions)
         for rows, measure, after_ms in parts
     )
 

@@ -22,7 +22,7 @@ from pipeline.frames import schema
 from pipeline.hashing import Hashes
 from pipeline.keyed_rows import KeyedRows
 from pipeline.pieces import Piece, below, within
-from pipeline.rollups import COUNTED, SEGMENT, Rollups, keyed
+from pipeline.rollups import Rollups, keyed
 from pipeline.watermark import UNREAD, in_ms, milliseconds
 
 GIVEN = schema({"entity": pl.UInt64, "partition": pl.Int32, "key": pl.UInt64, "matures_ms": pl.Int64, "n": pl.Int64})
@@ -49,12 +49,11 @@ class Tally:
         """After these entities (ascending, each once) contribute this and nothing else; and the counts that changed. Frames: CONTRIBUTIONS, `entity` -> COUNTED."""
         counts = self.rollups.cut_by(until.cut, contributions)
         was, left = self.given.take(entities)
-        segments = counts.of(np.unique(was["key"].to_numpy()))
-        was = was.join(segments.filter(pl.Series(self._is_open(segments, until))).select("key"), on="key", how="semi")
-        entity = contributions["entity"]
-        now = contributions.drop("entity")
-        added = keyed(now).with_columns(entity) if now.height else COUNTED.to_frame().with_columns(entity)
-        added = added.filter(pl.Series(self._is_open(added, until)))
+        added = keyed(contributions)
+        keys, place = np.unique(np.concatenate([was["key"].to_numpy(), added["key"].to_numpy()]), return_inverse=True)
+        is_counted, is_known = np.split(counts.counts.has(keys)[place], [was.height])
+        was = _of(was, is_counted)  # what is frozen is not
+        added = _of(added, is_known | self._is_open(added, until))
         given = added.group_by("entity", "partition", "key", "matures_ms").agg(pl.col("n").sum()).select(GIVEN.names())
         change = (
             pl.concat([was.with_columns(-pl.col("n")), given])
@@ -62,8 +61,7 @@ class Tally:
             .agg(pl.col("n").sum())
             .filter(pl.col("n") != 0)
         )
-        known = pl.concat([segments, added.select("key", *SEGMENT.names())]).unique("key")
-        rollups, changed = counts.changed(change.join(known, on="key").select(COUNTED.names()))
+        rollups, changed = counts.changed(change, added)
         return replace(self, rollups=rollups, given=left.put(given)), changed
 
     def swept(self, gone: Hashes, watermarks: pl.DataFrame, until: CountedFor) -> "Tally":
@@ -79,9 +77,12 @@ class Tally:
 
     def _is_open(self, counts: pl.DataFrame, until: CountedFor) -> NDArray[np.bool_]:
         """Which counts can still change. Frames: SEGMENT."""
+        interval_ms, memory_ms = counts["interval_ms"].to_numpy(), milliseconds(until.memory)
+        if (interval_ms >= max(self.frozen_at.values(), default=UNREAD) - memory_ms).all():
+            return np.ones(len(interval_ms), dtype=bool)
         spans = {name: milliseconds(span) for name, span in until.waits.items()}
         wait_ms = counts["expectation"].cast(pl.String).replace_strict(spans, default=0, return_dtype=pl.Int64)
-        until_ms = counts["interval_ms"].to_numpy() + wait_ms.to_numpy() + milliseconds(until.memory)
+        until_ms = interval_ms + wait_ms.to_numpy() + memory_ms
         frozen_ms = counts["partition"].replace_strict(dict(self.frozen_at), default=UNREAD, return_dtype=pl.Int64)
         is_open: NDArray[np.bool_] = frozen_ms.to_numpy() <= until_ms
         return is_open
@@ -105,3 +106,7 @@ class Tally:
         kept = {name: getattr(self, name).restored(within(name, frames)) for name in _PARTS}
         marks = {at: ms for frame in within(_FROZEN, frames).values() for at, ms in frame.iter_rows()}
         return replace(self, **kept, frozen_at={**self.frozen_at, **marks})
+
+
+def _of(rows: pl.DataFrame, wanted: NDArray[np.bool_]) -> pl.DataFrame:
+    return rows if wanted.all() else rows.filter(pl.Series(wanted))

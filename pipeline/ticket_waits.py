@@ -62,7 +62,6 @@ def ticket_waits(log: TicketLog, contacts: pl.DataFrame, seen: pl.DataFrame, rul
 def _begun(log: TicketLog, rows: Places, waits: pl.DataFrame, expectations: tuple[Expectation, ...]) -> pl.DataFrame:
     return (
         named(expectations)[waits["expectation"].cast(pl.UInt32)]
-        .cast(pl.String)
         .with_columns(
             pl.Series("person", log.person[log.begins[waits["case"].to_numpy()]], pl.Int64),
             pl.Series("began_ms", log.ms[rows[waits["first"].to_numpy()]], pl.Int64),
