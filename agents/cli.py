@@ -19,7 +19,7 @@ from agents.cli_alerts import alerts
 from agents.cli_at_risk import at_risk
 from agents.cli_dead_letters import letters
 from agents.cli_expectations import expectations
-from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, seconds, store_of, time_of
+from agents.cli_options import DataDir, Dsn, Inputs, Json, SettingsFile, reader_of, seconds, store_of, time_of
 from agents.cli_questions import questions
 from agents.cli_report import report
 from agents.cli_schemas import schemas
@@ -230,10 +230,7 @@ def sql(
     settings: SettingsFile = None,
 ) -> None:
     """Look into the store, embedded or server; nothing can be changed."""
-    from sinks.reader import Reader
-
-    told = load(settings)
-    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
+    with reader_of(load(settings), clickhouse) as reader:
         found = reader.query(query)
     if as_json:
         terminal.say_json(found.to_dicts())

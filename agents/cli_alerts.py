@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from agents import terminal
-from agents.cli_options import Dsn, Json, SettingsFile, store_of
+from agents.cli_options import Dsn, Json, SettingsFile, reader_of
 from agents.settings_sources import load
 
 # ruff: noqa: PLC0415 - a command imports what it needs, see cli
@@ -27,10 +27,8 @@ def list_(
 ) -> None:
     """List alerts: those that are open, and then those that opened last."""
     from agents import alerts_command
-    from sinks.reader import Reader
 
-    told = load(settings)
-    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
+    with reader_of(load(settings), clickhouse) as reader:
         found = alerts_command.listed(reader, site=site, only_open=only_open, limit=limit)
     if as_json:
         terminal.say_json({"alerts": found.to_dicts()})
@@ -49,10 +47,8 @@ def show(
 ) -> None:
     """Show all that is known of one alert, and how to look at some of whom it happened to."""
     from agents import alerts_command
-    from sinks.reader import Reader
 
-    told = load(settings)
-    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
+    with reader_of(load(settings), clickhouse) as reader:
         found = alerts_command.one(reader, alert_id, site)
     if as_json:
         terminal.say_json(found)

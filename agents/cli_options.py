@@ -4,12 +4,15 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agents.settings import Settings
 from sinks.addresses import address
+
+if TYPE_CHECKING:
+    from sinks.reader import Reader
 
 FOLDER = Path("ebbtide-data")
 """The store of commands that look into one where none is named: the engine in this process, below the folder one stands in."""
@@ -105,3 +108,10 @@ def store_of(told: Settings, option: str | None) -> str:
     if option is not None:
         return option
     return told.clickhouse.dsn if "dsn" in told.clickhouse.model_fields_set else f"chdb://{FOLDER}"
+
+
+def reader_of(told: Settings, option: str | None) -> "Reader":
+    """It, to be read."""
+    from sinks.reader import Reader  # noqa: PLC0415 - a command imports what it needs, see cli
+
+    return Reader(store_of(told, option), told.clickhouse.database)

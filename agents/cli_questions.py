@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from agents import terminal
-from agents.cli_options import Dsn, Json, SettingsFile, store_of
+from agents.cli_options import Dsn, Json, SettingsFile, reader_of
 from agents.settings_sources import load
 
 # ruff: noqa: PLC0415 - a command imports what it needs, see cli
@@ -26,7 +26,6 @@ def questions(
     What each answer means, column by column, and what to look out for stands in sinks/queries/README.md.
     """
     from sinks.questions import questions as known
-    from sinks.reader import Reader
 
     if number is None:
         if only_sql:
@@ -43,8 +42,7 @@ def questions(
     if only_sql:
         terminal.say_json(asked.sql) if as_json else typer.echo(asked.sql)
         return
-    told = load(settings)
-    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
+    with reader_of(load(settings), clickhouse) as reader:
         found = reader.query(asked.sql)
     if as_json:
         terminal.say_json(found.to_dicts())

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from agents import terminal
-from agents.cli_options import Dsn, Json, SettingsFile, store_of
+from agents.cli_options import Dsn, Json, SettingsFile, reader_of
 from agents.settings_sources import load
 
 # ruff: noqa: PLC0415 - a command imports what it needs, see cli
@@ -30,7 +30,6 @@ def why(
     """Tell the story of one session, order or customer: what happened, the friction met, what was expected of whom, and what came of it."""
     from agents import why_command
     from pipeline.story import Story
-    from sinks.reader import Reader
 
     if sum(each is not None for each in (session, order, customer)) != 1:
         raise typer.BadParameter("name one: --session ID, --order ID or --customer ID")
@@ -38,7 +37,7 @@ def why(
         raise typer.BadParameter("--visitor goes with --session")
     told = load(settings)
     meanings = why_command.meanings(told.all_expectations())
-    with Reader(store_of(told, clickhouse), told.clickhouse.database) as reader:
+    with reader_of(told, clickhouse) as reader:
         if session is not None:
             found = why_command.session(reader, session, visitor, site, meanings)
         elif order is not None:

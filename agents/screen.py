@@ -146,19 +146,18 @@ def _funnel(funnel: pl.DataFrame, journey: Journey) -> Panel:
     return Panel(table, title=f"journey [bold]{journey.name}[/bold]: sessions that reached each step", box=box.ROUNDED)
 
 
+def _table(*columns: str, last: str = "") -> Table:
+    """A table with these columns (`>`: of numbers), and a last one that has what there is room for."""
+    table = Table(box=None, expand=bool(last), pad_edge=False)
+    for name in columns:
+        table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", no_wrap=True)
+    if last:
+        table.add_column(last, ratio=1, no_wrap=True)
+    return table
+
+
 def _alerts(alerts: pl.DataFrame) -> Panel:
-    table = Table(box=None, expand=True, pad_edge=False)
-    for name, justify in (
-        ("since", "left"),
-        ("", "left"),
-        ("site", "left"),
-        ("what rose", "left"),
-        ("share", "right"),
-        ("usual", "right"),
-        ("owner", "left"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants the literals
-    table.add_column("had met", ratio=1, no_wrap=True)  # what there is room for
+    table = _table("since", "", "site", "what rose", ">share", ">usual", "owner", last="had met")
     for row in alerts.iter_rows(named=True):
         is_open = row["status"] == "open"
         style = ("bold red" if row["severity"] == "critical" else "yellow") if is_open else "dim"
@@ -205,9 +204,7 @@ def _stacked(counts: Sequence[int], most: int, width: int) -> Text:
 def _signals(signals: pl.DataFrame) -> Panel | None:
     if signals.is_empty():
         return None
-    table = Table(box=None, pad_edge=False)
-    for name, justify in (("friction", "left"), ("fired", "right"), ("", "left"), ("left", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants the literals
+    table = _table("friction", ">fired", "", ">left")
     most = max(signals["n"].to_list(), default=0)
     for signal, n, share in signals.select("signal", "n", "in_abandoned").iter_rows():
         left = "" if share is None else f"{share:.0%}"
@@ -216,17 +213,7 @@ def _signals(signals: pl.DataFrame) -> Panel | None:
 
 
 def _left(left: pl.DataFrame) -> Panel:
-    table = Table(box=None, expand=True, pad_edge=False)
-    for name, justify in (
-        ("silent since", "left"),
-        ("site", "left"),
-        ("visitor", "left"),
-        ("left at", "left"),
-        ("owner", "left"),
-        ("cart", "right"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants the literals
-    table.add_column("had met", ratio=1, no_wrap=True)  # what there is room for
+    table = _table("silent since", "site", "visitor", "left at", "owner", ">cart", last="had met")
     for row in left.iter_rows(named=True):
         money = spelt(row["value_minor"], row["currency"]) or "-"
         met = Text(row["met"].replace("_", " "), style="magenta") if row["met"] else Text("nothing we saw", style="dim")

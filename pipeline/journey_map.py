@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import polars as pl
+
+from pipeline.groups import Places
 
 MOST_STEPS = 60
 """Steps of one journey; they are kept as bits of a number."""
@@ -130,6 +133,13 @@ def step_table(journeys: JourneyMap) -> pl.DataFrame:
         "is_commit": pl.UInt8, "is_goal": pl.UInt8,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def step_places(journeys: JourneyMap, journey_no: Places, step: Places) -> Places:
+    """The rows of `step_table` of these steps."""
+    first = np.cumsum([0, *(len(journey.steps) for journey in journeys.journeys)])
+    places: Places = first[journey_no] + step
+    return places
 
 
 SHOP = Journey(

@@ -3,14 +3,13 @@
 Frames:  Told -> frames.SESSIONS, STEPS, SIGNALS, OUTCOMES, IDENTITIES, each with `partition`
 """
 
-import numpy as np
 import polars as pl
 
 from pipeline import frames
 from pipeline.attribution import ORDER_AFTER_COMMIT
 from pipeline.friction import friction_score
 from pipeline.hashing import hex128, hexed
-from pipeline.journey_map import JourneyMap, step_table
+from pipeline.journey_map import JourneyMap, step_places, step_table
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
 
@@ -51,8 +50,8 @@ def sessions(sessions: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
 
 def steps(steps: pl.DataFrame, told: Told, rules: SessionRules) -> pl.DataFrame:
     """One row a session, journey and step reached, of these steps. Frames: of Told -> STEPS."""
-    first = np.cumsum([0, *(len(journey.steps) for journey in rules.journeys.journeys)])
-    named = step_table(rules.journeys)[first[steps["journey_no"].to_numpy()] + steps["step"].to_numpy()]
+    places = step_places(rules.journeys, steps["journey_no"].to_numpy(), steps["step"].to_numpy())
+    named = step_table(rules.journeys)[places]
     whose = told.sessions.select("partition", "site", "visitor_id", "told_id", "customer_id", "account_id")
     when = steps.select("first_ms", "last_ms", "n_events", "engaged_ms", "n_signals", "points")
     return (

@@ -14,7 +14,7 @@ import polars as pl
 from pipeline import frames
 from pipeline.attribution import ORDER_AFTER_COMMIT
 from pipeline.groups import NEVER, Mask, Millis, Places, rows_or_none
-from pipeline.journey_map import step_table
+from pipeline.journey_map import step_places, step_table
 from pipeline.risk import BELOW_FLOOR, ENDED, LAPSED, MET, NOT_TOLD, BandNumbers, Risks
 from pipeline.risk_tables import AT_RISK
 from pipeline.session_rules import SessionRules
@@ -139,8 +139,8 @@ _NOTHING_MET = pl.DataFrame(schema={"group": pl.Int64, "met": frames.STRINGS})
 def _rows(sessions: pl.DataFrame, met: pl.DataFrame, rules: SessionRules) -> pl.DataFrame:
     """Frames: of `_chosen`, of `_reasons` -> rows of AT_RISK."""
     journey_no, furthest = (sessions[name].fill_null(-1).to_numpy().astype(np.int64) for name in ("journey_no", "furthest"))
-    first = np.cumsum([0, *(len(journey.steps) for journey in rules.journeys.journeys)])
-    steps = step_table(rules.journeys)[rows_or_none(np.where(furthest < 0, -1, first[journey_no] + furthest))]
+    places = step_places(rules.journeys, journey_no, furthest)
+    steps = step_table(rules.journeys)[rows_or_none(np.where(furthest < 0, -1, places))]
     why = pl.col("status").replace_strict(_WHY, default=ENDED, return_dtype=pl.String)
     why = pl.when((pl.col("is_deleted") == 1) | pl.col("is_bot")).then(pl.lit(ENDED)).otherwise(why)
     if met.height:

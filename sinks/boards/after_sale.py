@@ -2,52 +2,40 @@
 
 # ruff: noqa: S608 - statements are put together from words of ours alone
 
-from sinks.boards.panel import OF_SITE, Board, Panel
+from sinks.boards.panel import OF_SITE, Board, Panel, tile
 
 AFTER_SALE = Board(
     "ebbtide-after-sale",
     "Ebbtide: after the sale",
     "What happens once somebody has ordered or asked: late parcels, what was expected of whom and did not come, contacts, replies, and who comes back.",
     (
-        Panel(
+        tile(
             "Parcels that came late",
-            "stat",
             f"SELECT if(count() = 0, NULL, countIf(late_ms > 0) / count()) AS share FROM deliveries_now WHERE {OF_SITE} AND $__timeFilter_ms(delivered_at) AND late_ms IS NOT NULL",
             "Of those that came in the time shown and had a promise.",
             unit="percentunit",
             limits=((0.05, "orange"), (0.1, "red")),
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Parcels that should have come",
-            "stat",
             f"SELECT count() AS parcels FROM deliveries_now WHERE {OF_SITE} AND delivered_at IS NULL AND promised_at IS NOT NULL AND promised_at < (SELECT max(delivered_at) FROM deliveries_now)",
             "Not here, and promised before the last delivery that is known.",
             limits=((1, "orange"),),
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Contacts per 100 orders",
-            "stat",
             f"""
 SELECT if(o.n = 0, NULL, 100 * c.n / o.n) AS contacts
 FROM (SELECT count() AS n FROM contacts_now WHERE {OF_SITE} AND $__timeFilter_ms(opened_at) AND is_outbound = 0) AS c
 CROSS JOIN (SELECT count() AS n FROM cases_now WHERE {OF_SITE} AND $__timeFilter_ms(opened_at) AND case_type = 'order') AS o""",
             "Tickets that customers opened for each 100 orders that were placed in the same time.",
             unit="none",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Would recommend (NPS)",
-            "stat",
             f"SELECT if(count() = 0, NULL, 100 * (countIf(score >= 9) - countIf(score <= 6)) / count()) AS nps FROM answers_now WHERE {OF_SITE} AND $__timeFilter_ms(answered_at) AND kind = 'nps'",
             "Share of 9 and 10 less that of 0 to 6: -100 .. 100. Of few answers it says little.",
             unit="none",
-            width=6,
-            height=4,
         ),
         Panel(
             "Deliveries",

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - statements are put together from words of ours alone
 
-from sinks.boards.panel import OF_SITE, Board, Panel
+from sinks.boards.panel import OF_SITE, Board, Panel, tile
 
 _VISITS = f"{OF_SITE} AND $__timeFilter_ms(started_at)"
 _FIRED = f"{OF_SITE} AND $__timeFilter_ms(fired_at)"
@@ -12,39 +12,27 @@ FRICTION = Board(
     "Ebbtide: friction",
     "What gets in the way: which signals fire, where, on which release and browser, and how much more often those leave who meet them.",
     (
-        Panel(
+        tile(
             "Signals a visit",
-            "stat",
             f"SELECT if(count() = 0, NULL, sum(n_signals) / count()) AS signals FROM visits_now WHERE {_VISITS}",
             "Friction signals that fired in a visit, in the mean. Bots are left out.",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Visits that met any friction",
-            "stat",
             f"SELECT if(count() = 0, NULL, countIf(n_signals > 0) / count()) AS share FROM visits_now WHERE {_VISITS}",
             "Share of visits with at least one signal.",
             unit="percentunit",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Friction score of the worst tenth",
-            "stat",
             f"SELECT if(count() = 0, NULL, quantileExact(0.9)(friction_score)) AS score FROM visits_now WHERE {_VISITS}",
             "One visit in ten has this score or a higher one: 0 none .. 100.",
             unit="none",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Visits",
-            "stat",
             f"SELECT count() AS visits FROM visits_now WHERE {_VISITS}",
             "Visits of people in the time shown.",
-            width=6,
-            height=4,
         ),
         Panel(
             "Signals over time",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.money import DIGITS
 
@@ -54,6 +54,11 @@ class Panel:
     """Of a stat: each row of the answer is a figure, and its text column the name."""
     to: str = ""
     """Dashboard behind it, by its uid."""
+
+
+def tile(title: str, asks: str | tuple[Asked, ...], mind: str, *, width: int = 6, **said: Any) -> Panel:
+    """One figure, as tall as its neighbours in the row."""
+    return Panel(title, "stat", asks, mind, width=width, height=4, **said)
 
 
 @dataclass(frozen=True)

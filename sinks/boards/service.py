@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - statements are put together from words of ours alone
 
-from sinks.boards.panel import OF_SITE, Board, Panel
+from sinks.boards.panel import OF_SITE, Board, Panel, tile
 
 _SITE_LEVEL = f"{OF_SITE} AND $__timeFilter_ms(at) AND journey = '' AND owner = ''"
 _OWNERS = f"{OF_SITE} AND $__timeFilter_ms(at) AND owner != ''"
@@ -23,46 +23,45 @@ def _median(measure: str, factor: int) -> str:
     return f"if(countIf(measure = '{measure}') = 0, NULL, {factor} * {middle}) AS {measure.rpartition('_')[0]}"
 
 
+def _by_week(title: str, view: str, columns: str, mind: str, unit: str) -> Panel:
+    """Measures of whole sites; a week of which none is known has no row."""
+    is_known = " OR ".join(f"{column.partition(' ')[0]} IS NOT NULL" for column in columns.split(", "))
+    asks = f"""
+SELECT toDateTime(week) AS time, site, {columns}
+FROM {view}
+WHERE {_WEEKS} AND ({is_known})
+ORDER BY time, site"""
+    return Panel(title, "timeseries", asks, mind, unit=unit)
+
+
 SERVICE = Board(
     "ebbtide-service",
     "Ebbtide: service and experience",
     "How customers are served when they ask for help, and what they go through on the whole journey. `ebbtide report` gives a verdict on both.",
     (
-        Panel(
+        tile(
             "Satisfied with support",
-            "stat",
             _share("csat", "service_facts"),
             "Share of tickets with a satisfaction of 4 or 5 of 5, of those that have one.",
             unit="percentunit",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "First reply of a person",
-            "stat",
             f"SELECT {_median('first_human_reply_min', 60)} FROM service_facts WHERE {_SITE_LEVEL}",
             "Median from opening to the first reply of a person, all hours counted.",
             unit="s",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Visits that convert",
-            "stat",
             _share("conversion", "experience_facts"),
             "Share of visits that reached their goal, of those that are over.",
             unit="percentunit",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Visits lost in silence",
-            "stat",
             f"SELECT if(count() = 0, NULL, avg(value)) AS lost FROM experience_facts WHERE {_SITE_LEVEL} AND measure = 'silent_loss'",
             "Share of visits that were lost in silence and did not come back, of those that are over.",
             unit="percentunit",
-            width=6,
-            height=4,
         ),
         Panel(
             "Service by journey and owner",
@@ -110,49 +109,33 @@ LIMIT 100""",
             },
             width=24,
         ),
-        Panel(
+        _by_week(
             "Service by week",
-            "timeseries",
-            f"""
-SELECT toDateTime(week) AS time, site, csat AS satisfied, reopen_rate AS reopened, transfer_rate AS transferred
-FROM service_weekly
-WHERE {_WEEKS}
-ORDER BY time, site""",
+            "service_weekly",
+            "csat AS satisfied, reopen_rate AS reopened, transfer_rate AS transferred",
             "Shares of tickets by the week of their opening. The newest week is not full yet.",
-            unit="percentunit",
+            "percentunit",
         ),
-        Panel(
+        _by_week(
             "Experience by week",
-            "timeseries",
-            f"""
-SELECT toDateTime(week) AS time, site, conversion, silent_loss, late_share
-FROM experience_weekly
-WHERE {_WEEKS}
-ORDER BY time, site""",
+            "experience_weekly",
+            "conversion, silent_loss, late_share",
             "Shares of visits, and of promised orders that came late. The newest week is not full yet.",
-            unit="percentunit",
+            "percentunit",
         ),
-        Panel(
+        _by_week(
             "Contacts per 100 orders by week",
-            "timeseries",
-            f"""
-SELECT toDateTime(week) AS time, site, contact_rate
-FROM service_weekly
-WHERE {_WEEKS} AND contact_rate IS NOT NULL
-ORDER BY time, site""",
+            "service_weekly",
+            "contact_rate",
             "Tickets that customers opened, for 100 orders of the site in that week.",
-            unit="none",
+            "none",
         ),
-        Panel(
+        _by_week(
             "Would recommend (NPS) by week",
-            "timeseries",
-            f"""
-SELECT toDateTime(week) AS time, site, nps
-FROM experience_weekly
-WHERE {_WEEKS} AND nps IS NOT NULL
-ORDER BY time, site""",
+            "experience_weekly",
+            "nps",
             "Promoters less detractors, -100 .. 100; of few answers it says little.",
-            unit="none",
+            "none",
         ),
     ),
     since="now-90d",

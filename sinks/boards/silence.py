@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - statements are put together from words of ours alone
 
-from sinks.boards.panel import OF_SITE, Board, Panel, money
+from sinks.boards.panel import OF_SITE, Board, Panel, money, tile
 
 _DECIDED = f"{OF_SITE} AND $__timeFilter_ms(began_at) AND status != 'provisional'"
 
@@ -11,26 +11,19 @@ SILENCE = Board(
     "Ebbtide: silent abandonment",
     "Who leaves without a word: where, because of what, whose step it is, and what it costs.",
     (
-        Panel(
+        tile(
             "Visits that ended in silence",
-            "stat",
             f"SELECT count() AS visits FROM outcomes_now WHERE {_DECIDED} AND expectation = 'order_after_commit' AND status = 'silent'",
             "Visits that began to buy, did not order, and of whose customer nobody has heard since. They are decided a day after the visit, so the last day is not full yet.",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Of those who began to buy and did not order, share in silence",
-            "stat",
             f"SELECT if(count() = 0, NULL, countIf(status = 'silent') / count()) AS share FROM outcomes_now WHERE {_DECIDED} AND expectation = 'order_after_commit'",
             "The others came back in time, or wrote to support. What counts is how it moves.",
             unit="percentunit",
-            width=6,
-            height=4,
         ),
-        Panel(
+        tile(
             "Lost in silence",
-            "stat",
             f"""
 SELECT if(currency = '', 'no currency', currency) AS name, {money("sum(value_minor)")} AS lost
 FROM
@@ -43,18 +36,13 @@ GROUP BY currency
 ORDER BY lost DESC""",
             "Value of the carts of these visits, by currency. A cart that was left three times is in it three times: question 3 of sinks/queries counts it once.",
             unit="none",
-            width=6,
-            height=4,
             is_each_row=True,
         ),
-        Panel(
+        tile(
             "Alerts that are open",
-            "stat",
             f"SELECT count() AS open FROM alerts_now WHERE {OF_SITE} AND status = 'open'",
             "Spikes that have not resolved, whenever they opened.",
             limits=((1, "orange"), (5, "red")),
-            width=6,
-            height=4,
         ),
         Panel(
             "How far visits get",

@@ -1,6 +1,6 @@
 """Dashboard: Ebbtide itself, by the metrics of its workers. Limits are those of `deploy/prometheus/alerts.yml`."""
 
-from sinks.boards.panel import Asked, Board, Panel
+from sinks.boards.panel import Asked, Board, Panel, tile
 
 _HERE = '{instance=~"$instance"}'
 
@@ -9,62 +9,50 @@ WORKER = Board(
     "Ebbtide: the workers",
     "Whether the workers keep up, lose nothing, and what they cannot use. deploy/RUNBOOK.md says what to do about each alert.",
     (
-        Panel(
+        tile(
             "Workers that answer",
-            "stat",
             (Asked('count(up{job="ebbtide"} == 1) or vector(0)', "workers"),),
             "Processes whose /metrics Prometheus can read.",
             unit="none",
             width=4,
-            height=4,
         ),
-        Panel(
+        tile(
             "Records behind",
-            "stat",
             (Asked(f"sum(ebbtide_lag_records{_HERE})", "records"),),
             "Offsets between what was read and the end of the logs, of all stages.",
             limits=((100_000, "red"),),
             width=4,
-            height=4,
         ),
-        Panel(
+        tile(
             "Records in no account",
-            "stat",
             (Asked(f"sum(abs(ebbtide_unaccounted_records{_HERE}))", "records"),),
             "Read, and neither applied, duplicate, rejected nor too late: anything but 0 is a defect.",
             unit="none",
             limits=((1, "red"),),
             width=4,
-            height=4,
         ),
-        Panel(
+        tile(
             "Partitions not taken over",
-            "stat",
             (Asked(f"sum(ebbtide_partitions_assigned{_HERE} - ebbtide_partitions_taken_over{_HERE})", "partitions"),),
             "The group gave them to a worker that does not work on them yet.",
             unit="none",
             limits=((1, "red"),),
             width=4,
-            height=4,
         ),
-        Panel(
+        tile(
             "Oldest row that waits for ClickHouse",
-            "stat",
             (Asked(f"max(ebbtide_sink_backlog_age_seconds{_HERE})", "oldest"),),
             "How long it has waited.",
             unit="s",
             limits=((60, "orange"), (300, "red")),
             width=4,
-            height=4,
         ),
-        Panel(
+        tile(
             "Rows refused, a day",
-            "stat",
             (Asked(f"sum(increase(ebbtide_refused_rows_total{_HERE}[1d]))", "rows"),),
             "Rows that ClickHouse will never take: dead letters.",
             limits=((1, "orange"),),
             width=4,
-            height=4,
         ),
         Panel(
             "Records read",
