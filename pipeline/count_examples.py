@@ -51,16 +51,9 @@ class Counting:
 
     def judged(self, said: Mapping[str, pl.DataFrame], was: Mapping[str, pl.DataFrame], own: Collection[str]) -> tuple[Passed, ...]:
         """Examples of lapses that a step says silent, of those of its `own` expectations that are new, and of signals. Frames: likewise."""
-        was = {
-            table.name: table.conform(was[table.name].drop("person", strict=False))
-            for table in (frames.OUTCOMES, frames.SIGNALS)
-            if table.name in was and was[table.name].height
-        }
         lapses = _new(frames.OUTCOMES, said, was)
-        is_silent = pl.col("status") == "silent"
-        silent = (
-            {name: rows.filter(is_silent) for name, rows in some.items() if name == frames.OUTCOMES.name} for some in (said, was)
-        )
+        of_lapses, is_silent = frames.OUTCOMES.name, pl.col("status") == "silent"
+        silent = ({of_lapses: some[of_lapses].filter(is_silent)} if of_lapses in some else {} for some in (said, was))
         found = [
             *self.examples(None if lapses is None else lapses.filter(pl.col("expectation").is_in(own)), "abandoned"),
             *self.examples(_new(frames.OUTCOMES, *silent), "silent"),
@@ -113,7 +106,9 @@ def _new(table: frames.Table, said: Mapping[str, pl.DataFrame], was: Mapping[str
     if rows is None or rows.is_empty():
         return None
     there = rows.filter(pl.col("is_deleted") == 0)
-    return there if before is None or before.is_empty() else there.join(before, on=table.key, how="anti", nulls_equal=True)
+    if before is None or before.is_empty():
+        return there
+    return there.join(before.select(pl.col(table.key).cast(pl.String)), on=table.key, how="anti", nulls_equal=True)
 
 
 def _key() -> pl.Expr:
