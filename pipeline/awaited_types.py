@@ -6,7 +6,8 @@ Cases:   several partitions -> whoever reads the input tells all of them what it
          the fold by order has one partition -> what it holds is all there is
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -88,15 +89,22 @@ def belated(new: pl.DataFrame, seen: KeyedRows, before: pl.DataFrame, after: pl.
     return found
 
 
-def was_seen(seen: pl.DataFrame, types: Sequence[str], waits: pl.DataFrame, days: int) -> NDArray[np.bool_]:
-    """Whether one of these types was seen before each due time. Frames: SEEN; `partition`, `site`, `due_ms`."""
-    of_types = seen.filter(pl.col("event_type").cast(pl.String).is_in(types)).sort("first_ms")
-    asked = waits.select("partition", pl.col("site").cast(pl.Categorical()), "due_ms").with_row_index("row").sort("due_ms")
+def was_seen(seen: pl.DataFrame, types: Mapping[int, Sequence[str]], waits: pl.DataFrame, days: int) -> NDArray[np.bool_]:
+    """Whether one of the types of its `place` was seen before each wait was due. Frames: SEEN; `partition`, `site`, `place`, `due_ms`."""
+    if waits.is_empty():
+        return np.zeros(0, dtype=bool)
+    of_places = {"place": [place for place, names in types.items() for _ in names], "event_type": [*chain(*types.values())]}
+    of_types = (
+        seen.select("partition", "site", pl.col("event_type").cast(pl.String), "day", "first_ms")
+        .join(pl.DataFrame(of_places, schema={"place": pl.Int64, "event_type": pl.String}), on="event_type")
+        .sort("first_ms")
+    )
+    asked = waits.select("partition", pl.col("site").cast(pl.Categorical()), "place", "due_ms").with_row_index("row").sort("due_ms")
     found = asked.join_asof(
-        of_types.select("partition", "site", "day", "first_ms"),
+        of_types.drop("event_type"),
         left_on="due_ms",
         right_on="first_ms",
-        by=["partition", "site"],
+        by=["partition", "site", "place"],
         strategy="backward",
         check_sortedness=False,
     ).sort("row")

@@ -13,11 +13,11 @@ import polars as pl
 
 from pipeline import frames
 from pipeline.attribution import Attribution
-from pipeline.awaited_types import was_seen
 from pipeline.case_log import CaseLog
 from pipeline.case_risk import Waiting
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.groups import NEVER, Groups, Millis, at, told_ms
+from pipeline.lapse_rows import can_lapse
 from pipeline.risk import BELOW_FLOOR, ENDED, LAPSED, MET, NOT_TOLD, BandNumbers
 from pipeline.risk_tables import AT_RISK
 
@@ -70,7 +70,8 @@ def at_risk(log: CaseLog, met: Met, rules: FulfilmentRules) -> CasesAtRisk:
     if not rules.risk_bands.enabled:
         goes_on[:] = False
     waits = waiting.filter(pl.Series(goes_on, dtype=pl.Boolean))
-    waits = waits.filter(_can_lapse(log, waits, met.seen, rules))
+    by_ms = log.now_ms[waits["case"].to_numpy()]
+    waits = waits.filter(can_lapse(log, waits, met.seen, rules.expectations, rules.seen_within, by_ms=by_ms))
     case, place = waits["case"].to_numpy(), waits["expectation"].to_numpy().astype(np.int64)
     points = np.bincount(fired["case"].to_numpy(), fired["weight"].to_numpy(), minlength=log.n)
     has_lapsed = Groups(lapsed["case"].to_numpy(), log.n).count(np.ones(lapsed.height, dtype=bool)) > 0
@@ -163,18 +164,6 @@ def _end(waits: pl.DataFrame, log: CaseLog, rules: FulfilmentRules) -> pl.Series
         met, void = (log.cases.last(log.is_of(names))[case[here]] for names in (expectation.expect, expectation.unless))
         is_met[here] = met > void
     return pl.Series("why", np.where(is_met, MET, ENDED).tolist(), pl.String)
-
-
-def _can_lapse(log: CaseLog, waits: pl.DataFrame, seen: pl.DataFrame, rules: FulfilmentRules) -> pl.Series:
-    """Whether the shop is known by now to send what each of these waits awaits, where that is asked."""
-    place, case = waits["expectation"].to_numpy(), waits["case"].to_numpy()
-    kept = np.ones(waits.height, dtype=bool)
-    for each in np.unique(place).tolist():
-        if rules.expectations[each].enabled == "auto":
-            rows = np.flatnonzero(place == each)
-            asked = log.known.select("partition", "site")[case[rows]].with_columns(pl.Series("due_ms", log.now_ms[case[rows]]))
-            kept[rows] = was_seen(seen, rules.expectations[each].expect, asked, rules.seen_within.days)
-    return pl.Series(kept, dtype=pl.Boolean)
 
 
 def _waits(log: CaseLog, waits: pl.DataFrame) -> pl.DataFrame:

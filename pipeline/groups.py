@@ -84,4 +84,4 @@ def _with_nulls(name: str, values: NDArray[Any], is_null: Mask) -> pl.Series:
     known = pa.py_buffer(np.packbits(~is_null, bitorder="little"))
     values = np.ascontiguousarray(values)
     array = pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [known, pa.py_buffer(values)])
-    return pl.Series(name, pl.from_arrow(array))
+    return pl.Series(name, array)

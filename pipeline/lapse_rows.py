@@ -15,7 +15,7 @@ from pipeline.case_log import CaseLog
 from pipeline.expectation import Expectation
 from pipeline.frames import TIME
 from pipeline.fulfilment_rules import FulfilmentRules
-from pipeline.groups import NEVER, Places, at, picked, told_ms
+from pipeline.groups import NEVER, Millis, Places, at, picked, told_ms
 from pipeline.hashing import also128, hash128, hexed
 
 
@@ -25,17 +25,28 @@ def lapsed(
     """The waits that have lapsed by now, less those of a type that the shop never sent. Frames: WAITS, SEEN -> WAITS."""
     case = waits["case"].to_numpy()
     over = waits.filter(pl.Series(log.now_ms[case] > waits["lapsed_ms"].to_numpy(), dtype=pl.Boolean))
-    is_auto = [place for place, expectation in enumerate(expectations) if expectation.enabled == "auto"]
-    place_of = over["expectation"].to_numpy()
-    kept = ~np.isin(place_of, is_auto)
-    days = seen_within.days
-    for place in is_auto:
-        rows = np.flatnonzero(place_of == place)
-        if len(rows):
-            whose = log.known.select("partition", "site")[over["case"].to_numpy()[rows]]
-            asked = whose.with_columns(pl.Series("due_ms", over["lapsed_ms"].to_numpy()[rows]))
-            kept[rows] = was_seen(seen, expectations[place].expect, asked, days)
-    return over.filter(pl.Series(kept, dtype=pl.Boolean))
+    return over.filter(can_lapse(log, over, seen, expectations, seen_within, by_ms=over["lapsed_ms"].to_numpy()))
+
+
+def can_lapse(
+    log: CaseLog,
+    waits: pl.DataFrame,
+    seen: pl.DataFrame,
+    expectations: Sequence[Expectation],
+    seen_within: timedelta,
+    *,
+    by_ms: Millis,
+) -> pl.Series:
+    """Whether the shop is known by then to send what each of these waits awaits, where that is asked. Frames: WAITS, SEEN."""
+    asked = {place: each.expect for place, each in enumerate(expectations) if each.enabled == "auto"}
+    place = waits["expectation"].to_numpy().astype(np.int64)
+    rows = np.flatnonzero(np.isin(place, [*asked]))
+    kept = np.ones(len(place), dtype=bool)
+    due = log.known.select("partition", "site")[waits["case"].to_numpy()[rows]].with_columns(
+        pl.Series("place", place[rows]), pl.Series("due_ms", by_ms[rows])
+    )
+    kept[rows] = was_seen(seen, asked, due, seen_within.days)
+    return pl.Series(kept, dtype=pl.Boolean)
 
 
 def counted(log: CaseLog, begun: pl.DataFrame, over: pl.DataFrame) -> pl.DataFrame:

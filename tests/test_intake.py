@@ -246,6 +246,6 @@ def test_partitions_that_hold_nothing_themselves_judge_by_what_was_told():
     batch = pl.concat([batch, everywhere], how="diagonal_relaxed")
 
     seen, _ = noticed(KeyedRows(SEEN, "seen_key"), awaited_types.told(batch))
-    waits = pl.DataFrame({"partition": [0, 1, 1], "site": ["shop", "shop", "other"], "due_ms": [9, 9, 9]}, schema_overrides={"partition": pl.Int32})  # fmt: skip
+    waits = pl.DataFrame({"partition": [0, 1, 1], "site": ["shop", "shop", "other"], "place": 2, "due_ms": [9, 9, 9]}, schema_overrides={"partition": pl.Int32, "place": pl.Int64})  # fmt: skip
 
-    assert was_seen(seen.frame(), ["solved"], waits, 30).tolist() == [True, True, False]
+    assert was_seen(seen.frame(), {1: ["opened"], 2: ["solved"]}, waits, 30).tolist() == [True, True, False]
