@@ -53,10 +53,13 @@ class Counting:
         """Examples of lapses that a step says silent, of those of its `own` expectations that are new, and of signals. Frames: likewise."""
         lapses = _new(frames.OUTCOMES, said, was)
         of_lapses, is_silent = frames.OUTCOMES.name, pl.col("status") == "silent"
-        silent = ({of_lapses: some[of_lapses].filter(is_silent)} if of_lapses in some else {} for some in (said, was))
+        silent = said[of_lapses].filter(is_silent) if of_lapses in said else None
+        if silent is not None and silent.height:
+            before = {of_lapses: was[of_lapses].filter(is_silent)} if of_lapses in was else {}
+            silent = _new(frames.OUTCOMES, {of_lapses: silent}, before)
         found = [
             *self.examples(None if lapses is None else lapses.filter(pl.col("expectation").is_in(own)), "abandoned"),
-            *self.examples(_new(frames.OUTCOMES, *silent), "silent"),
+            *self.examples(silent, "silent"),
             *self.examples(_new(frames.SIGNALS, said, was), "signals"),
         ]
         return tuple(found)

@@ -24,6 +24,7 @@ from pipeline.case_events import event_rows
 from pipeline.case_log import KNOWN, CaseLog
 from pipeline.case_sweep import swept
 from pipeline.case_views import TOLD, Told, told
+from pipeline.cases_twice import told_twice
 from pipeline.changed_rows import changed_rows
 from pipeline.commerce import COMMERCE_FAMILY, case_keys, fresh, judged, parcel_keys, records
 from pipeline.count_examples import Counting, counts_again
@@ -72,8 +73,7 @@ class FulfilmentFold:
         if len(touched):
             before, left = _taken(state, touched)
             log = _with_events(before, links, after)
-            now = told(log, seen.frame(), rules)
-            then = told(before, state.seen.frame(), rules) if before.n else None
+            then, now = told_twice(before, state.seen.frame(), log, seen.frame(), rules)
             was = {} if then is None else then.tables
             changes = _changes(was, now.tables) | _of_risk(before, then, log, now, rules)
             tally, changed = state.tally.told(touched, contributions(log, now, rules), rules.counted_for)
