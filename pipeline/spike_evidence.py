@@ -7,10 +7,12 @@ Cases:   a signal that does not say the device -> is held against all devices | 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from pipeline.frames import schema
 from pipeline.hashing import hash64
+from pipeline.many_baselines import Floats
 from pipeline.nested_segments import Segment
 from pipeline.rate_series import Interval, Judged
 from pipeline.spike_alerts import AT_STAKE, Alert
@@ -53,20 +55,14 @@ KEPT_EXAMPLES = schema(
 
 
 def raised(
-    found: Judged, segments: pl.DataFrame, cells: tuple[pl.Series, pl.Series], site: str, interval: Interval
-) -> pl.DataFrame:
-    """Signals that rose in this interval. Frames: IDENTITY -> RAISED."""
-    n, n_of = cells
-    rose = found.known & (found.p.min(axis=1) < RAISED_P) & (n.to_numpy() > found.now)
-    return segments.filter(pl.Series(rose)).select(
-        pl.lit(site).alias("site"),
-        *IDENTITY,
-        pl.lit(interval.from_ms).alias("from_ms"),
-        pl.lit(interval.to_ms).alias("to_ms"),
-        n.filter(pl.Series(rose)).cast(pl.Float64).alias("n"),
-        n_of.filter(pl.Series(rose)).cast(pl.Float64).alias("n_of"),
-        pl.Series("expected", found.now[rose], pl.Float64),
-    )
+    found: Judged, segments: Sequence[Segment], seen: tuple[Floats, Floats], site: str, interval: Interval
+) -> list[tuple[object, ...]]:
+    """Signals that rose in this interval, `seen` so often, of so many. Frames: -> rows of RAISED."""
+    n, n_of = seen
+    rose = np.flatnonzero(found.known & (found.p.min(axis=1) < RAISED_P) & (n > found.now)).tolist()
+    return [
+        (site, *segments[at], interval.from_ms, interval.to_ms, float(n[at]), float(n_of[at]), float(found.now[at])) for at in rose
+    ]
 
 
 def with_examples(known: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:

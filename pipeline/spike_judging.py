@@ -1,28 +1,32 @@
 """One partition, while what is ripe in it is judged: series learn, alerts open, go on and are resolved.
 
+Counts are summed for all ripe intervals at once; what must be done in order is done on arrays.
+
 Frames:  COUNTED ->; alerts are values
-Time:    each interval is judged by what was known of its counts then, in order
+Time:    each interval is judged by what was known of its counts then, in order; many at once say what one after the other would
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from pipeline.false_discoveries import threshold
-from pipeline.many_baselines import Flags
-from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, candidates, met
+from pipeline.many_baselines import Floats, Places
+from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segment, candidates, met
 from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_anew, forget_stretch, judged
 from pipeline.spike_alerts import WARNING, Alert
 from pipeline.spike_counts import FRICTION, LIMIT, Family
-from pipeline.spike_evidence import raised, told_of
+from pipeline.spike_evidence import RAISED, raised, told_of
 from pipeline.spike_rules import SpikeRules
-from pipeline.spike_segments import cells
+from pipeline.spike_segments import Cells, cells
 from pipeline.spike_state import KNOWN, Part, Series
 from pipeline.watermark import UNREAD, milliseconds
 
 NEVER_MS = np.iinfo(np.int64).max
+AT_ONCE = 1_000_000
+"""About so many cells, of intervals and segments, are summed at once: arrays of 20 MiB."""
 
 
 class Judging:
@@ -33,7 +37,7 @@ class Judging:
         self._was, self._rules = part, rules
         self._series = dict(part.series)
         self._alerts = {alert.alert_id: alert for alert in part.alerts}
-        self._raised = [part.raised]
+        self._raised, self._fresh_raised = part.raised, list[tuple[object, ...]]()
         self._told: dict[str, Alert] = {}
         self._looked = self._any = False
         steps = {"journey": pl.String, "step": pl.String, "next_step": pl.String}
@@ -53,11 +57,12 @@ class Judging:
         if ripe:
             self._any = True
             ripeness = replace(ripeness, judged_ms=ripe[-1] + family.span_ms)
-            of = its.filter(pl.col("from_ms") <= ripe[-1]).partition_by("from_ms", as_dict=True)
             series = series.with_more(KNOWN.to_frame())  # a copy
-            for from_ms in ripe:
-                series = self._interval(family, series, of[from_ms,], from_ms)
-            series = self._without_forgotten(series, ripe[-1])
+            at_once = max(1, AT_ONCE // max(series.known.height, its.height // len(ahead)))
+            for begin in range(0, len(ripe), at_once):
+                some = ripe[begin : begin + at_once]
+                counted = its.filter(pl.col("from_ms").is_between(some[0], some[-1]))
+                series = self._intervals(family, series, cells(counted, some, family.rule, series.known, self._next_steps), some)
         if ripe or ripeness != series.ripeness:
             series = series.kept(self._series[family])
         self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms)
@@ -90,7 +95,7 @@ class Judging:
         oldest = min((at for at in since_ms.values() if at != UNREAD), default=UNREAD)
         newest = max(since_ms.values(), default=UNREAD)
         keep_ms = KEPT * max((family.span_ms for family in self._series), default=0)
-        raised_rows = pl.concat(self._raised).filter(
+        raised_rows = self._signals().filter(
             pl.col("to_ms") >= max(0, oldest - keep_ms, newest - 2 * milliseconds(self._rules.lasting))
         )
         examples = part.examples.filter(pl.col("interval_ms") >= max(0, oldest - keep_ms))
@@ -103,45 +108,41 @@ class Judging:
             serial=part.serial + 1,
         )
 
-    def _interval(self, family: Family, series: Series, counts: pl.DataFrame, from_ms: int) -> Series:
-        """Judge an interval. `series` may be changed."""
+    def _intervals(self, family: Family, series: Series, its: Cells, all_from_ms: Sequence[int]) -> Series:
+        """Judge intervals in order. `series` may be changed."""
         rules = self._rules
-        interval = Interval(
-            from_ms // family.span_ms,
-            family.span_ms,
-            family.rule != FRICTION,
-            milliseconds(rules.history),
-            milliseconds(rules.lasting),
-        )
-        table = cells(counts, family.rule, series.known, self._next_steps)
-        table, series = self._with_new(family, table, series, interval)
-        n_of = table["n_of"].to_numpy().astype(np.float64)
-        places = np.flatnonzero(n_of > 0)
-        if not len(places):
-            return series
-        n = table["n"].to_numpy().astype(np.float64)
-        if interval.is_bound:
-            n = np.minimum(n, n_of)
-        found = judged(series.its, places, n[places], n_of[places], interval)
-        if family.rule == FRICTION:
-            seen = table[places]
-            self._raised.append(raised(found, seen, (seen["n"], seen["n_of"]), family.site, interval))
-        self._watch(family, series, found, interval)
+        history_ms, lasting_ms, forgotten_ms = map(milliseconds, (rules.history, rules.lasting, rules.forgotten_after))
+        segments: list[Segment] = its.segments.rows()
+        columns = np.arange(series.known.height)  # of each series
+        for n, n_of, is_new, from_ms in zip(its.n, its.n_of, its.is_seen & (its.n_of > 0), all_from_ms, strict=True):
+            interval = Interval(from_ms // family.span_ms, family.span_ms, family.rule != FRICTION, history_ms, lasting_ms)
+            is_new[columns] = False
+            if is_new.any():
+                fresh = self._with_room(family, series, (its.segments, np.flatnonzero(is_new), n_of), interval)
+                series, columns = series.with_more(its.segments[fresh]), np.concatenate([columns, fresh])
+            rows = np.flatnonzero(n_of[columns] > 0)
+            if len(rows):
+                seen, seen_of = n[columns[rows]], n_of[columns[rows]]
+                found = judged(series.its, rows, np.minimum(seen, seen_of) if interval.is_bound else seen, seen_of, interval)
+                named = [segments[column] for column in columns[rows]]
+                if family.rule == FRICTION:
+                    self._fresh_raised += raised(found, named, (seen, seen_of), family.site, interval)
+                self._watch(family, series, found, named, interval)
+            is_old = series.its["seen_ms"] < from_ms - forgotten_ms
+            if is_old.any():
+                series, columns = series.only(~is_old), columns[~is_old]
         return series
 
-    def _with_new(self, family: Family, table: pl.DataFrame, series: Series, interval: Interval) -> tuple[pl.DataFrame, Series]:
-        """With the series that are seen for the first time, as far as there is room: wide segments first."""
-        n_known = series.known.height
-        fresh = table[n_known:].filter(pl.col("n_of") > 0)
+    def _with_room(self, family: Family, series: Series, new: tuple[pl.DataFrame, Places, Floats], interval: Interval) -> Places:
+        """Those of the new ones for which there is room, wide ones first. `new`: segments, which of them, and of how many each is."""
+        segments, places, n_of = new
         others = sum(its.known.height for other, its in self._series.items() if other != family)
-        room = max(0, self._rules.most_series - others - n_known)
-        if fresh.height > room:
-            conditions = pl.sum_horizontal((pl.col(name) != "").cast(pl.Int32) for name in KNOWN)
-            self._limit(family.site, fresh.height - room, interval)
-            fresh = fresh.sort(conditions, -pl.col("n_of"), *KNOWN, maintain_order=True).head(room)
-        if fresh.height:
-            series = series.with_more(fresh.select(KNOWN.names()))
-        return pl.concat([table[:n_known], fresh]), series
+        room = max(0, self._rules.most_series - others - series.known.height)
+        if len(places) <= room:
+            return places
+        self._limit(family.site, len(places) - room, interval)
+        n_conditions = segments[places].select(pl.sum_horizontal(pl.col(name) != "" for name in KNOWN)).to_series().to_numpy()
+        return places[np.lexsort((places, -n_of[places], n_conditions))[:room]]
 
     def _limit(self, site: str, n: int, interval: Interval) -> None:
         """Say that so many series are not judged."""
@@ -155,7 +156,7 @@ class Judging:
             was, replace(alert.seen(seen, max(interval.to_ms, alert.updated_ms)), n=int(more), excess=more, severity=WARNING)
         )
 
-    def _watch(self, family: Family, series: Series, found: Judged, interval: Interval) -> None:
+    def _watch(self, family: Family, series: Series, found: Judged, segments: Sequence[Segment], interval: Interval) -> None:
         """Open alerts, go on with those that are open, resolve them."""
         rules = self._rules
         is_open = [alert for alert in self._alerts.values() if alert.is_open and alert.family == family]
@@ -164,7 +165,7 @@ class Judging:
         places, _ = candidates(found, rules.least_n_of, most_p)
         if not places and not is_open:
             return
-        explaining = Explaining(found, series.known[found.rows].rows(), is_bound=interval.is_bound)
+        explaining = Explaining(found, segments, is_bound=interval.is_bound)
         passes = Passes(most_p, **self._passes, least_points=rules.least_points)
         weak, _ = candidates(found, rules.least_n_of, WEAK_P)
         taken = {alert.segment for alert in is_open}
@@ -205,6 +206,13 @@ class Judging:
         its = replace(its, n_usual=its.n_usual + 1, usual_ms=its.usual_ms or interval.to_ms)
         return its.resolved(its.usual_ms or interval.to_ms) if its.n_usual >= rules.usual_for else its
 
+    def _signals(self) -> pl.DataFrame:
+        """That rose, so far. Frames: -> RAISED."""
+        if self._fresh_raised:
+            fresh = pl.DataFrame(self._fresh_raised, schema=RAISED, orient="row")
+            self._raised, self._fresh_raised = pl.concat([self._raised, fresh], rechunk=True), []
+        return self._raised
+
     def _tell(self, was: Alert | None, alert: Alert) -> None:
         """Remember it; tell it if there is something to tell."""
         rules = self._rules
@@ -213,17 +221,10 @@ class Judging:
         )
         if was is None or alert.differs(was):
             since_ms = max(alert.began_ms, alert.updated_ms - KEPT * alert.family.span_ms)
-            raised_rows = pl.concat(self._raised)
-            alert = told_of(alert, raised_rows, self._was.examples, since_ms) if alert.is_open else alert
+            alert = told_of(alert, self._signals(), self._was.examples, since_ms) if alert.is_open else alert
             alert = replace(alert, told_excess=alert.excess, owner=rules.owner(alert.of("journey"), alert.of("step")))
             self._told[alert.alert_id] = alert
         self._alerts[alert.alert_id] = alert
-
-    def _without_forgotten(self, series: Series, now_ms: int) -> Series:
-        """Without those that were not seen for long."""
-        seen_ms = series.its["seen_ms"]
-        old: Flags = (seen_ms != NONE) & (seen_ms < now_ms - milliseconds(self._rules.forgotten_after))
-        return series.only(~old) if old.any() else series
 
 
 def _is_ahead(horizon: Iterable[tuple[pl.Expr, int]]) -> pl.Expr:
