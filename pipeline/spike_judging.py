@@ -6,22 +6,22 @@ Frames:  COUNTED ->; alerts are values
 Time:    each interval is judged by what was known of its counts then, in order; many at once say what one after the other would
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from pipeline.false_discoveries import threshold
-from pipeline.many_baselines import Floats, Places
+from pipeline.many_baselines import Arrays, Floats, Places
 from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segment, candidates, met
 from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_anew, forget_stretch, judged
 from pipeline.spike_alerts import WARNING, Alert
-from pipeline.spike_counts import FRICTION, LIMIT, Family
+from pipeline.spike_counts import FRICTION, LIMIT, Family, Kind
 from pipeline.spike_evidence import RAISED, raised, told_of
 from pipeline.spike_rules import SpikeRules
-from pipeline.spike_segments import Cells, cells
-from pipeline.spike_state import KNOWN, Part, Series
+from pipeline.spike_segments import RIPE, Cells, cells
+from pipeline.spike_state import KNOWN, Part, Series, more
 from pipeline.watermark import UNREAD, milliseconds
 
 NEVER_MS = np.iinfo(np.int64).max
@@ -44,39 +44,59 @@ class Judging:
         self._next_steps = pl.DataFrame(list(rules.next_steps), schema=steps, orient="row")
         self._passes = {"least_n_of": rules.least_n_of, "least_excess": rules.least_excess, "least_lift": rules.least_lift}
 
-    def judge(self, family: Family, counts: pl.DataFrame, of_visits_ms: int, slowest_ms: int) -> None:
-        """All intervals of a family that are ripe. Frames: COUNTED."""
+    def judge(self, kind: Kind, families: Sequence[Family], counts: pl.DataFrame, now_ms: tuple[int, int]) -> None:
+        """All intervals of these families that are ripe. `now_ms`: how far the fold of visits is, and the slowest. Frames: COUNTED."""
         self._looked = True
-        series = self._series[family]
-        its = family.counts(counts)
-        ripeness, ahead = series.ripeness.looked_at(its, is_leading=family.is_leading, span_ms=family.span_ms)
-        now_ms = of_visits_ms if ripeness.is_of_visits else slowest_ms
-        unripe = next((at for at, (_, ripe_ms) in enumerate(ahead) if ripe_ms > now_ms), len(ahead))
-        due_ms = ahead[unripe][1] if unripe < len(ahead) else NEVER_MS
-        ripe = [from_ms for from_ms, _ in ahead[:unripe]]
+        ahead = kind.ahead(counts, {family: self._series[family].ripeness.judged_ms for family in families})
+        intervals, ripe = kind.intervals(ahead), list[tuple[int, int]]()
+        for place, family in enumerate(families):
+            series, due_ms = self._series[family], NEVER_MS
+            ripeness = series.ripeness
+            if place in intervals:
+                all_from_ms = intervals[place]["from_ms"].to_list()
+                ripeness, ripe_ms = ripeness.looked_at(intervals[place], kind=kind)
+                unripe = np.flatnonzero(ripe_ms > now_ms[not ripeness.is_of_visits])
+                n_ripe = int(unripe[0]) if len(unripe) else len(ripe_ms)
+                due_ms = int(ripe_ms[n_ripe]) if len(unripe) else NEVER_MS
+                ripe += [(place, from_ms) for from_ms in all_from_ms[:n_ripe]]
+                if n_ripe:
+                    ripeness = replace(ripeness, judged_ms=all_from_ms[n_ripe - 1] + kind.span_ms)
+            serial = series.serial + (ripeness != series.ripeness)
+            self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms, serial=serial)
         if ripe:
             self._any = True
-            ripeness = replace(ripeness, judged_ms=ripe[-1] + family.span_ms)
-            series = series.with_more(KNOWN.to_frame())  # a copy
-            at_once = max(1, AT_ONCE // max(series.known.height, its.height // len(ahead)))
-            for begin in range(0, len(ripe), at_once):
-                some = ripe[begin : begin + at_once]
-                counted = its.filter(pl.col("from_ms").is_between(some[0], some[-1]))
-                series = self._intervals(family, series, cells(counted, some, family.rule, series.known, self._next_steps), some)
-        if ripe or ripeness != series.ripeness:
-            series = series.kept(self._series[family])
-        self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms)
+            self._judge_ripe(kind, families, ahead, pl.DataFrame(ripe, schema=RIPE, orient="row"))
+
+    def _judge_ripe(self, kind: Kind, families: Sequence[Family], counts: pl.DataFrame, ripe: pl.DataFrame) -> None:
+        """As many of these intervals at once as memory allows."""
+        known = max(self._series[families[place]].known.height for place in ripe["family"].unique())
+        at_once = max(1, AT_ONCE // max(known, counts.height // ripe.height))
+        for begin in range(0, ripe.height, at_once):
+            some = ripe[begin : begin + at_once]
+            its = [
+                self._series[families[place]].known.with_columns(pl.lit(place, pl.Int64).alias("family"))
+                for place in some["family"].unique()
+            ]
+            for place, cut in cells(counts, some, kind.rule, pl.concat(its), self._next_steps):
+                family = families[place]
+                series = self._series[family]
+                self._series[family] = self._intervals(family, series, cut).kept(series)
 
     def lapse(self, now_ms: int) -> None:
         """Resolve alerts of which nothing was heard, and forget those resolved long ago."""
         for alert in list(self._alerts.values()):
             if alert.is_open:
-                lag_ms = self._series[alert.family].ripeness.lag_ms if alert.family in self._series else 0
-                if now_ms - alert.updated_ms > milliseconds(self._rules.lasting) + lag_ms:
-                    self._tell(alert, alert.resolved(alert.updated_ms, "nothing was heard of it since"))
+                lag_ms = self._series[alert.family].ripeness.after_ms if alert.family in self._series else 0
+                self._lapse([alert], now_ms - lag_ms)
             elif now_ms - (alert.resolved_ms or 0) > milliseconds(self._rules.forgotten_after):
                 del self._alerts[alert.alert_id]
                 self._any = True
+
+    def _lapse(self, alerts: Iterable[Alert], judged_ms: int) -> None:
+        """Resolve those of which nothing was heard for long, where all is judged up to then."""
+        for alert in alerts:
+            if judged_ms - alert.updated_ms > milliseconds(self._rules.lasting):
+                self._tell(alert, alert.resolved(alert.updated_ms, "nothing was heard of it since"))
 
     def said(self) -> list[Alert]:
         """Alerts that are to be told, each once."""
@@ -90,8 +110,9 @@ class Judging:
         if not self._any and not self._told:
             return part
         since_ms = {family: series.ripeness.judged_ms for family, series in self._series.items()}
-        horizon = [(family.is_its(), at) for family, at in since_ms.items()]
-        counts = part.counts.kept(lambda rows: (rows.select(_is_ahead(horizon))).to_series().to_numpy()) if horizon else part.counts
+        known = part.counts.frame()
+        ahead = [kind.ahead(known, its)["key"].to_numpy() for kind, its in by_kind(since_ms)]
+        counts = part.counts.kept(lambda rows: np.isin(rows["key"].to_numpy(), np.concatenate(ahead))) if ahead else part.counts
         oldest = min((at for at in since_ms.values() if at != UNREAD), default=UNREAD)
         newest = max(since_ms.values(), default=UNREAD)
         keep_ms = KEPT * max((family.span_ms for family in self._series), default=0)
@@ -108,41 +129,40 @@ class Judging:
             serial=part.serial + 1,
         )
 
-    def _intervals(self, family: Family, series: Series, its: Cells, all_from_ms: Sequence[int]) -> Series:
-        """Judge intervals in order. `series` may be changed."""
+    def _intervals(self, family: Family, series: Series, cut: Cells) -> Series:
+        """Judge intervals in order."""
         rules = self._rules
         history_ms, lasting_ms, forgotten_ms = map(milliseconds, (rules.history, rules.lasting, rules.forgotten_after))
-        segments: list[Segment] = its.segments.rows()
-        columns = np.arange(series.known.height)  # of each series
-        for n, n_of, is_new, from_ms in zip(its.n, its.n_of, its.is_seen & (its.n_of > 0), all_from_ms, strict=True):
+        segments: list[Segment] = cut.segments.rows()
+        columns, its = np.arange(series.known.height), more(series.its, 0)  # a copy, which learns
+        for n, n_of, is_new, from_ms in zip(cut.n, cut.n_of, cut.is_seen & (cut.n_of > 0), cut.from_ms, strict=True):
             interval = Interval(from_ms // family.span_ms, family.span_ms, family.rule != FRICTION, history_ms, lasting_ms)
             is_new[columns] = False
             if is_new.any():
-                fresh = self._with_room(family, series, (its.segments, np.flatnonzero(is_new), n_of), interval)
-                series, columns = series.with_more(its.segments[fresh]), np.concatenate([columns, fresh])
+                new = self._with_room(family, len(columns), (segments, np.flatnonzero(is_new), n_of), interval)
+                columns, its = np.concatenate([columns, new]), more(its, len(new))
             rows = np.flatnonzero(n_of[columns] > 0)
             if len(rows):
                 seen, seen_of = n[columns[rows]], n_of[columns[rows]]
-                found = judged(series.its, rows, np.minimum(seen, seen_of) if interval.is_bound else seen, seen_of, interval)
+                found = judged(its, rows, np.minimum(seen, seen_of) if interval.is_bound else seen, seen_of, interval)
                 named = [segments[column] for column in columns[rows]]
                 if family.rule == FRICTION:
                     self._fresh_raised += raised(found, named, (seen, seen_of), family.site, interval)
-                self._watch(family, series, found, named, interval)
-            is_old = series.its["seen_ms"] < from_ms - forgotten_ms
+                self._watch(family, its, found, named, interval)
+            is_old = its["seen_ms"] < from_ms - forgotten_ms
             if is_old.any():
-                series, columns = series.only(~is_old), columns[~is_old]
-        return series
+                columns, its = columns[~is_old], {name: part[~is_old] for name, part in its.items()}
+        return replace(series, known=cut.segments[columns], its=its)
 
-    def _with_room(self, family: Family, series: Series, new: tuple[pl.DataFrame, Places, Floats], interval: Interval) -> Places:
+    def _with_room(self, family: Family, n_known: int, new: tuple[Sequence[Segment], Places, Floats], interval: Interval) -> Places:
         """Those of the new ones for which there is room, wide ones first. `new`: segments, which of them, and of how many each is."""
         segments, places, n_of = new
-        others = sum(its.known.height for other, its in self._series.items() if other != family)
-        room = max(0, self._rules.most_series - others - series.known.height)
+        room = self._rules.most_series - n_known - sum(its.known.height for other, its in self._series.items() if other != family)
         if len(places) <= room:
             return places
-        self._limit(family.site, len(places) - room, interval)
-        n_conditions = segments[places].select(pl.sum_horizontal(pl.col(name) != "" for name in KNOWN)).to_series().to_numpy()
-        return places[np.lexsort((places, -n_of[places], n_conditions))[:room]]
+        self._limit(family.site, len(places) - max(room, 0), interval)
+        n_conditions = np.array([sum(map(bool, segments[place])) for place in places])
+        return places[np.lexsort((places, -n_of[places], n_conditions))[: max(room, 0)]]
 
     def _limit(self, site: str, n: int, interval: Interval) -> None:
         """Say that so many series are not judged."""
@@ -156,9 +176,10 @@ class Judging:
             was, replace(alert.seen(seen, max(interval.to_ms, alert.updated_ms)), n=int(more), excess=more, severity=WARNING)
         )
 
-    def _watch(self, family: Family, series: Series, found: Judged, segments: Sequence[Segment], interval: Interval) -> None:
+    def _watch(self, family: Family, its: Arrays, found: Judged, segments: Sequence[Segment], interval: Interval) -> None:
         """Open alerts, go on with those that are open, resolve them."""
         rules = self._rules
+        self._lapse([alert for alert in self._alerts.values() if alert.is_open and alert.family == family], interval.to_ms)
         is_open = [alert for alert in self._alerts.values() if alert.is_open and alert.family == family]
         _, p = candidates(found, rules.least_n_of, 0.0)
         most_p = max(threshold(p, rules.false_discoveries), rules.false_discoveries / max(len(p), 1))
@@ -180,18 +201,20 @@ class Judging:
             taken.add(goes_on.segment)
             self._tell(alert, goes_on)
             if not goes_on.is_open:
-                self._after(goes_on, explaining, series)
+                self._after(goes_on, explaining, its)
         for seen in explaining.smallest(places, weak, taken, passes):
             self._tell(None, Alert.opened(family, seen, interval.to_ms))
 
     @staticmethod
-    def _after(alert: Alert, explaining: Explaining, series: Series) -> None:
+    def _after(alert: Alert, explaining: Explaining, its: Arrays) -> None:
         """An alert was resolved: what it explains of its segment and of others is no evidence any more; or it is usual there as well."""
-        its = [row for row, segment in zip(explaining.found.rows, explaining.segments, strict=True) if met(segment, alert.segment)]
-        rows = np.array(its, dtype=np.int64)
+        met_by = [
+            row for row, segment in zip(explaining.found.rows, explaining.segments, strict=True) if met(segment, alert.segment)
+        ]
+        rows = np.array(met_by, dtype=np.int64)
         if alert.why_resolved:
-            begin_anew(series.its, rows[series.its["raised_ms"][rows] != NONE])
-        forget_stretch(series.its, rows)
+            begin_anew(its, rows[its["raised_ms"][rows] != NONE])
+        forget_stretch(its, rows)
 
     def _going_on(self, alert: Alert, seen: Evidence, found: Judged, interval: Interval) -> Alert:
         """An open alert after another interval."""
@@ -227,6 +250,8 @@ class Judging:
         self._alerts[alert.alert_id] = alert
 
 
-def _is_ahead(horizon: Iterable[tuple[pl.Expr, int]]) -> pl.Expr:
-    """Whether any family has still to judge a count."""
-    return pl.any_horizontal(*(is_its & (pl.col("interval_ms") >= since_ms) for is_its, since_ms in horizon)).alias("ahead")
+def by_kind(judged_ms: Mapping[Family, int]) -> Iterator[tuple[Kind, dict[Family, int]]]:
+    """Families of each kind, and up to when they are judged; signals first: they are the causes of the others."""
+    kinds = sorted({family.kind for family in judged_ms}, key=lambda each: (each.rule != FRICTION, each))
+    for kind in kinds:
+        yield kind, {family: judged_ms[family] for family in sorted(judged_ms) if family.kind == kind}

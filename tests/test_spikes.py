@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.spike_rules import SpikeRules
 from pipeline.spikes import SpikesFold
-from tests.count_rows import MONDAY_MS, CountedShop, Shock, example_rows, heard_rows, watermarks
+from tests.count_rows import MONDAY_MS, PARCEL, PARCEL_MS, CountedShop, Shock, example_rows, heard_rows, watermarks
 
 HOUR_MS = 3_600_000
 DAYS = 5
@@ -168,6 +168,36 @@ def test_an_alert_of_which_nothing_is_heard_is_resolved_at_last(settled):
 
     assert [alert["status"] for alert in line.alerts()] == ["resolved"]
     assert line.state.n_open == 0
+
+
+def test_an_alert_of_which_nothing_is_heard_for_long_is_resolved_however_much_is_judged_at_once(settled):
+    rules = SpikeRules(lasting=timedelta(hours=6))
+    told = []
+    for at_once in (1, 24):
+        its, line = from_then(settled, Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS), rules=rules)
+        its.measures = ("began", "abandoned")
+        hours = [(at, rows) for at, rows in its.rows(16, SHOCK_MS) if not 4 <= (at - SHOCK_MS) // HOUR_MS < 12]
+        for begin in range(0, len(hours), at_once):
+            some = hours[begin : begin + at_once]
+            line.take([row for _, rows in some for row in rows], till_ms=some[-1][0] + 2 * HOUR_MS)
+        told.append(line.alerts())
+
+    assert [alert["status"] for alert in told[0]] == ["resolved", "open"]
+    assert told[0] == told[1]
+
+
+def test_one_wait_that_is_due_in_weeks_holds_no_verdict_back():
+    """Parcels are late after a day; of one in each sixth hour it is only known in six weeks."""
+    from_ms = MONDAY_MS + 70 * HOUR_MS
+    its = shop(Shock(PARCEL, 4.0, from_ms, from_ms + 8 * HOUR_MS), measures=(), lapses=True)
+    line = Line(SpikeRules(history=timedelta(days=2)))
+    for hour, (at, rows) in enumerate(its.rows(110)):
+        far = [(*rows[0][:-1], at + 42 * 24 * HOUR_MS), *rows[1:]] if hour % 6 == 3 else rows
+        line.take(far, till_ms=at + HOUR_MS)
+
+    (alert,) = line.alerts()
+    assert (alert["rule"], alert["expectation"], alert["status"]) == ("lapse", PARCEL, "resolved")
+    assert from_ms + PARCEL_MS < alert["opened_at"].timestamp() * 1_000 + PARCEL_MS <= from_ms + PARCEL_MS + 4 * HOUR_MS
 
 
 def test_more_series_than_there_is_room_for_are_told():
