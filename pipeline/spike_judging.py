@@ -18,7 +18,7 @@ from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segme
 from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_anew, forget_stretch, judged
 from pipeline.spike_alerts import WARNING, Alert
 from pipeline.spike_counts import FRICTION, LIMIT, Family, Kind
-from pipeline.spike_evidence import RAISED, raised, told_of
+from pipeline.spike_evidence import RAISED, raised, still_told, told_of
 from pipeline.spike_rules import SpikeRules
 from pipeline.spike_segments import RIPE, Cells, cells
 from pipeline.spike_state import KNOWN, Part, Series, more
@@ -119,13 +119,12 @@ class Judging:
         raised_rows = self._signals().filter(
             pl.col("to_ms") >= max(0, oldest - keep_ms, newest - 2 * milliseconds(self._rules.lasting))
         )
-        examples = part.examples.filter(pl.col("interval_ms") >= max(0, oldest - keep_ms))
         return replace(
             part,
             counts=counts,
             alerts=tuple(self._alerts.values()),
             raised=raised_rows,
-            examples=examples,
+            examples=still_told(part.examples, since_ms),
             serial=part.serial + 1,
         )
 
