@@ -44,7 +44,7 @@ ALERTS = Table(
             (
                 "value_minor",
                 pl.Int64,
-                "money at stake: lapses beyond what was expected, at the median value of those seen",
+                "money at stake: what was counted beyond what was expected, at the median value of carts or orders; null: none is known",
                 "minor units of currency",
             ),
             ("currency", pl.String, "currency", "ISO 4217"),

@@ -1,6 +1,7 @@
 """What a fold says of its counts to whoever judges them: those that changed, and examples: somebody of whom something was counted.
 
 Frames:  rows of ROLLUPS -> the same with `key`; rows of OUTCOMES or SIGNALS -> passed.EXAMPLES
+         a signal has the money of the cart or the order that it fired at, if that is said in the same step
 Cases:   lapses -> each that is new, or has become silent | signals -> one for each count of a step, for there are many
          a count that nobody says any more -> it is nothing
 """
@@ -17,6 +18,11 @@ from pipeline.count_rules import DIMENSIONS
 from pipeline.passed import COUNT, COUNTS, EXAMPLE, EXAMPLES, Passed
 from pipeline.watermark import milliseconds
 
+_MONEY = (
+    ("sessions", ("visitor_id", "session_id"), "cart_value_minor"),
+    ("cases", ("order_id",), "amount_minor"),
+)
+"""Table, by what a signal names a row of it, and which column of it is money."""
 _AT = {"abandoned": "began_at", "silent": "began_at", "signals": "fired_at"}
 _SEGMENT = [name for name in EXAMPLES.names() if name in frames.ROLLUPS.key]
 _IDS = (
@@ -41,7 +47,7 @@ class Counting:
     ) -> tuple[Passed, ...]:
         """The counts that a step says, and examples of lapses and signals that are new in it. Frames: of tables, what is said; what was told before."""
         lapses = _new(frames.OUTCOMES, said, was)
-        signals = _new(frames.SIGNALS, said, was)
+        signals = _priced(_new(frames.SIGNALS, said, was), said)
         found = [
             *counts(said),
             *self.examples(lapses, "abandoned", by_visit=by_visit),
@@ -112,6 +118,16 @@ def _new(table: frames.Table, said: Mapping[str, pl.DataFrame], was: Mapping[str
     if before is None or before.is_empty():
         return there
     return there.join(before.select(pl.col(table.key).cast(pl.String)), on=table.key, how="anti", nulls_equal=True)
+
+
+def _priced(signals: pl.DataFrame | None, said: Mapping[str, pl.DataFrame]) -> pl.DataFrame | None:
+    """Signals with `value_minor` and `currency`, of the first table that says them. Frames: rows of SIGNALS; of tables, what is said."""
+    for name, ids, money in _MONEY:
+        if signals is not None and name in said and "value_minor" not in signals.columns:
+            on = ["site", *ids]
+            rows = said[name].filter(pl.col("is_deleted") == 0).select(*on, pl.col(money).alias("value_minor"), "currency")
+            signals = signals.join(rows.unique(on, keep="last"), on=on, how="left", maintain_order="left")
+    return signals
 
 
 def _key() -> pl.Expr:

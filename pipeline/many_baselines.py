@@ -56,10 +56,9 @@ class Guesses:
         """Of these rows of `its`, at these times."""
         self.rows = rows
         self.at_s = at_s
-        self.usual = np.stack([np.zeros(len(rows)), *(_season_at(its, name, rows, at_s) for name, _, _ in SEASONS)], axis=1)
         level = its["level"][rows]
-        level[:, 1:] = np.where(np.isnan(level[:, 1:]), 0.0, level[:, 1:])
-        self.values: Floats = self.usual[:, :, None] + level
+        level[:, 1:][np.isnan(level[:, 1:])] = 0.0
+        self.values: Floats = _usual_at(its, rows, at_s)[:, :, None] + level
         counts = (its["n_guessed"][rows] >= TRIED) & ~np.isnan(self.values)
         weights = np.where(counts, (its["error"][rows] + 1e-12) ** -4.0, 0.0)
         told = np.where(counts, weights * self.values, 0.0)
@@ -102,7 +101,7 @@ def _mean(told: Floats, weights: Floats) -> Floats:
 
 def push(its: Arrays, rows: Places, values: Values) -> None:
     """Levels and seasons learn these values; changes `its`. No row stands twice."""
-    usual = Guesses(its, rows, values.at_s).usual
+    usual = _usual_at(its, rows, values.at_s)
     ring, n = its["last"], its["n_last"]
     for place in range(N_PLACES):
         known = ~np.isnan(usual[:, place])
@@ -116,6 +115,14 @@ def push(its: Arrays, rows: Places, values: Values) -> None:
         _learn(its, name, gain, rows, values)
 
 
+def _usual_at(its: Arrays, rows: Places, at_s: Floats) -> Floats:
+    """With no season, and with each; NaN: unknown."""
+    usual = np.zeros((len(rows), N_PLACES))
+    for place, (name, _, _) in enumerate(SEASONS, 1):
+        usual[:, place] = _season_at(its, name, rows, at_s)
+    return usual
+
+
 def forget_levels(its: Arrays, rows: Places) -> None:
     """Begin the levels anew; the seasons stay."""
     its["last"][rows] = np.nan
@@ -125,14 +132,15 @@ def forget_levels(its: Arrays, rows: Places) -> None:
 
 def _levels(ring: Floats, n: Places) -> Floats:
     """Medians over the last 3, 13, 61."""
-    newest_first = (n[:, :, None] - 1 - np.arange(LONGEST)) % LONGEST
-    last = np.take_along_axis(ring, newest_first, axis=2)
+    series, place = np.ogrid[: n.shape[0], : n.shape[1]]
+    newest_first = (n[:, :, None] - 1 - np.arange(LEVELS[-2])) % LONGEST
+    last = ring[series[..., None], place[..., None], newest_first]
     found = np.empty((*n.shape, len(LEVELS)))
     for at, length in enumerate(LEVELS):
-        ordered = np.sort(last[:, :, :length], axis=2)  # NaN last
+        ordered = np.sort(ring if length == LONGEST else last[:, :, :length], axis=2)  # NaN last
         seen = np.minimum(n, length)
-        high = np.take_along_axis(ordered, np.minimum(seen // 2, length - 1)[:, :, None], axis=2)[:, :, 0]
-        below = np.take_along_axis(ordered, np.maximum((seen - 1) // 2, 0)[:, :, None], axis=2)[:, :, 0]
+        high = ordered[series, place, np.minimum(seen // 2, length - 1)]
+        below = ordered[series, place, np.maximum((seen - 1) // 2, 0)]
         found[:, :, at] = np.where(seen > 0, (below + high) / 2, np.nan)
     return found
 

@@ -35,6 +35,7 @@ from pipeline.running_scale import MEMORY as SCALE_MEMORY
 
 WINDOWS = (1, 3, 12)
 """Intervals that are looked at together."""
+_WINDOWS = np.array(WINDOWS)
 KEPT = WINDOWS[-1]
 LEAST = 30
 """Of how many a share must be for a baseline to learn it ..."""
@@ -131,9 +132,7 @@ def judged(its: Arrays, rows: Places, n: Floats, n_of: Floats, interval: Interva
     mid_s = np.full(len(rows), (interval.from_ms + interval.span_ms / 2) / 1_000)
     guesses = Guesses(its, rows, mid_s)
     is_rare = np.isnan(guesses.expected)
-    rate = np.where(
-        is_rare, _mean_share(its, rows), share(np.nan_to_num(np.fmax(guesses.expected, guesses.steady)), is_bound=interval.is_bound)
-    )
+    rate = np.where(is_rare, _mean_share(its, rows), share(np.fmax(guesses.expected, guesses.steady), is_bound=interval.is_bound))
     has_share = its["n_of_sum"][rows] >= KNOWN_OF
     known = has_share & (interval.from_ms - its["first_ms"][rows] >= interval.history_ms)
     slot = interval.number % KEPT
@@ -148,11 +147,8 @@ def judged(its: Arrays, rows: Places, n: Floats, n_of: Floats, interval: Interva
 def _judge(its: Arrays, rows: Places, known: Flags, is_rare: Flags, interval: Interval) -> Judged:
     """Over each stretch. Learns how far off they were, unless they were raised before."""
     at, n, n_of, expected = (its[name][rows] for name in ("at", "n", "n_of", "expected"))
-    sums = []
-    for length in WINDOWS:
-        there = (at > interval.number - length) & ~np.isnan(expected)
-        sums.append([np.where(there, part, 0.0).sum(axis=1) for part in (n, n_of, expected, n_of * n_of)])
-    total, total_of, should, squares = (np.stack(parts, axis=1) for parts in zip(*sums, strict=True))
+    there = (at[:, None] > interval.number - _WINDOWS[:, None]) & ~np.isnan(expected)[:, None]
+    total, total_of, should, squares = np.where(there, np.stack([n, n_of, expected, n_of * n_of])[:, :, None], 0.0).sum(axis=3)
     safe_of = np.maximum(total_of, 1.0)
     own = 1 + 4 * np.maximum(its["beyond"][rows], 0.0)[:, None] * squares / safe_of
     seldom = np.where(is_rare[:, None], 1 + should / (its["n_sum"][rows] + 0.5)[:, None], 1.0)
@@ -193,7 +189,7 @@ def _learn(its: Arrays, guesses: Guesses, seen: tuple[Floats, Floats], interval:
     learns = judges & ~np.isnan(should)
     its["n_beyond"][to] += learns
     gain = np.maximum(1 / np.maximum(its["n_beyond"][to], 1), 1 / SCALE_MEMORY)
-    moved = np.minimum((root - np.nan_to_num(should)) ** 2, most**2) - chance - its["beyond"][to]
+    moved = np.minimum((root - should) ** 2, most**2) - chance - its["beyond"][to]
     its["beyond"][to] += np.where(learns, gain * moved, 0.0)
     slot = interval.number % KEPT
     told = {

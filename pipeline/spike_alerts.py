@@ -18,8 +18,6 @@ from pipeline.spike_counts import ABANDONMENT, CONDITIONS, EXITS, FRICTION, IDEN
 
 OPEN, RESOLVED = "open", "resolved"
 WARNING, CRITICAL = "warning", "critical"
-AT_STAKE = (ABANDONMENT, SILENCE, LAPSE)
-"""Rules of which what rose are lapses: they cost money."""
 GREW = 1.5
 """An open alert is told again when it has grown so many times."""
 _WHAT = {

@@ -5,12 +5,16 @@ Series that are judged together are a family: those of one rule and expectation,
 Frames:  rows of passed.heard(COUNT) -> COUNTED
 Time:    an interval is ripe once all its counts are final (`matures_at`), and not before counts of its kind usually are; leading rules: once it is over
 Cases:   an older version -> dropped | a count of an interval that was judged -> changes nothing | comes again -> changes nothing
+         a wait that is due in weeks where others take days -> its interval is judged like others: it began, and has not lapsed
+Source:  DECISIONS.md: One wait that is due in weeks holds no verdict back
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from pipeline.attribution import ORDER_AFTER_COMMIT
 from pipeline.frames import schema
@@ -56,6 +60,11 @@ COUNTS_OF = {
     EXITS: ("reached", "reached"),
 }
 """Rule -> measure that is held against another one."""
+FAR = 2
+"""An interval that is final so many times later than is usual is not waited for ..."""
+ENOUGH = 5
+"""... and so many intervals say what is usual."""
+Moments = NDArray[np.int64]
 MEASURES = sorted({measure for measures in COUNTS_OF.values() for measure in measures})
 
 
@@ -84,17 +93,66 @@ class Family:
         """Whether it is judged as soon as an interval is over."""
         return self.rule in LEADING
 
-    def is_its(self) -> pl.Expr:
-        """Whether a count is of this family. Frames: COUNTED."""
-        what, of = COUNTS_OF[self.rule]
-        counts = (pl.col("measure") == what) & (pl.col("interval_s") == self.interval_s)
-        is_of = (pl.col("measure") == of) & (pl.col("interval_s") <= self.interval_s)
-        about = pl.lit(value=True) if self.is_leading else pl.col("expectation") == self.expectation
-        return (pl.col("site") == self.site) & (counts | is_of) & about
+    @property
+    def kind(self) -> "Kind":
+        """Of which it is."""
+        return Kind(self.rule, self.interval_s)
 
-    def counts(self, counted: pl.DataFrame) -> pl.DataFrame:
-        """Its counts, with `from_ms`: start of the interval of the family that they belong to. Frames: COUNTED -> the same."""
-        return counted.filter(self.is_its()).with_columns((pl.col("interval_ms") // self.span_ms * self.span_ms).alias("from_ms"))
+
+@dataclass(frozen=True, order=True)
+class Kind:
+    """Families that differ by site and expectation alone: they are looked at in one go."""
+
+    rule: str
+    interval_s: int
+
+    @property
+    def span_ms(self) -> int:
+        """Length of intervals."""
+        return self.interval_s * 1_000
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether they are judged as soon as an interval is over."""
+        return self.rule in LEADING
+
+    def ahead(self, counted: pl.DataFrame, judged_ms: Mapping[Family, int]) -> pl.DataFrame:
+        """The counts of these families that are to be judged yet.
+
+        Frames: COUNTED -> the same, `family`: which of them it is of, `from_ms`: start of its interval that the count belongs to
+        """
+        what, of = COUNTS_OF[self.rule]
+        is_its = (pl.col("measure") == what) & (pl.col("interval_s") == self.interval_s)
+        is_of = (pl.col("measure") == of) & (pl.col("interval_s") <= self.interval_s)
+        whose = pl.DataFrame(
+            [(at, family.site, family.expectation, since) for at, (family, since) in enumerate(judged_ms.items())],
+            schema={"family": pl.Int64, "site": pl.String, "about": pl.String, "since_ms": pl.Int64},
+            orient="row",
+        )
+        return (
+            counted.filter(is_its | is_of)
+            .with_columns(
+                (pl.col("interval_ms") // self.span_ms * self.span_ms).alias("from_ms"),
+                (pl.lit("") if self.is_leading else pl.col("expectation")).alias("about"),
+            )
+            .join(whose, on=["site", "about"])
+            .filter(pl.col("from_ms") >= pl.col("since_ms"))
+        )
+
+    def intervals(self, ahead: pl.DataFrame) -> dict[int, pl.DataFrame]:
+        """Of each family its intervals, in order. `late_ms`, `late_of_ms`: how long after its end what is counted is final, and what it is held against."""
+        what, of = COUNTS_OF[self.rule]
+        late = pl.col("matures_ms") - pl.col("from_ms") - self.span_ms
+        found = (
+            ahead.group_by("family", "from_ms")
+            .agg(
+                late.filter(pl.col("measure") == what).max().alias("late_ms"),
+                late.filter(pl.col("measure") == of).max().alias("late_of_ms"),
+                (pl.col("source") == "sessions").all().alias("of_visits"),
+            )
+            .sort("family", "from_ms")
+        )
+        return {family: its for (family,), its in found.partition_by("family", as_dict=True).items()}
 
 
 def counted(rows: pl.DataFrame) -> pl.DataFrame:
@@ -150,20 +208,33 @@ class Ripeness:
     judged_ms: int = UNREAD
     """Up to which time."""
     lag_ms: int = 0
-    """How long after its end an interval of it has been final at the latest."""
+    """How long after its end an interval is usually final, of what is counted ..."""
+    lag_of_ms: int = 0
+    """... and of what it is held against: either may be counted by another fold, which decides later."""
     is_of_visits: bool = True
     """Whether nobody but the fold of visits counts it."""
 
-    def looked_at(self, counts: pl.DataFrame, *, is_leading: bool, span_ms: int) -> tuple["Ripeness", list[tuple[int, int]]]:
-        """What its counts say: start of each interval that is still to be judged, and when it is ripe; in order. Frames: COUNTED, `from_ms`."""
-        ahead = counts.filter(pl.col("from_ms") >= self.judged_ms)
-        its = (
-            ahead.group_by("from_ms")
-            .agg(pl.col("matures_ms").max(), (pl.col("source") == "sessions").all().alias("of_visits"))
-            .sort("from_ms")
-        )
-        end = its["from_ms"] + span_ms
-        lag_ms = 0 if is_leading else max(self.lag_ms, int((its["matures_ms"] - end).to_numpy().max(initial=0)))
-        ripe = end if is_leading else pl.Series(np.maximum(its["matures_ms"].to_numpy(), end.to_numpy() + lag_ms))
-        seen = Ripeness(self.judged_ms, lag_ms, self.is_of_visits and bool(its["of_visits"].all()))
-        return seen, list(zip(its["from_ms"].to_list(), ripe.to_list(), strict=True))
+    @property
+    def after_ms(self) -> int:
+        """How long after its end an interval is usually judged."""
+        return max(self.lag_ms, self.lag_of_ms)
+
+    def looked_at(self, its: pl.DataFrame, *, kind: Kind) -> tuple["Ripeness", Moments]:
+        """What its intervals say, and when each of them is ripe. Frames: Kind.intervals."""
+        ends = its["from_ms"].to_numpy() + kind.span_ms
+        of_visits = self.is_of_visits and bool(its["of_visits"].all())
+        if kind.is_leading:
+            return Ripeness(self.judged_ms, is_of_visits=of_visits), ends
+        lag_ms = _usual(its["late_ms"].drop_nulls().to_numpy(), self.lag_ms)
+        lag_of_ms = _usual(its["late_of_ms"].drop_nulls().to_numpy(), self.lag_of_ms)
+        seen = Ripeness(self.judged_ms, lag_ms, lag_of_ms, of_visits)
+        late = its.select(pl.max_horizontal("late_ms", "late_of_ms")).to_series().to_numpy()
+        return seen, ends + np.where(late <= FAR * seen.after_ms, np.maximum(late, seen.after_ms), seen.after_ms)
+
+
+def _usual(late_ms: Moments, was_ms: int) -> int:
+    """Half of the intervals are final so long after their end, or earlier. Where they are few it never falls."""
+    if not len(late_ms):
+        return was_ms
+    median = int(np.sort(late_ms)[len(late_ms) // 2])
+    return median if len(late_ms) >= ENOUGH else max(was_ms, median)

@@ -1,20 +1,25 @@
 """What stands beside an alert: the signal that rose with it, what it costs, and of whom it is.
 
 Frames:  RAISED (signals that rose, by interval), rows of passed.heard(EXAMPLE) -> KEPT_EXAMPLES
-Cases:   a signal that does not say the device -> is held against all devices | no signal rose -> no cause | no example has a value -> no money
+Cases:   a signal that does not say the device -> is held against all devices | no signal rose -> no cause
+         exits -> those who gave a cart up at the same step are its examples, of late ones if it is too early for its own
+         a signal in visits without a cart -> they have nothing at stake | no example has a value -> no money is known
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
+from pipeline.attribution import ORDER_AFTER_COMMIT
 from pipeline.frames import schema
 from pipeline.hashing import hash64
+from pipeline.many_baselines import Floats
 from pipeline.nested_segments import Segment
-from pipeline.rate_series import Interval, Judged
-from pipeline.spike_alerts import AT_STAKE, Alert
-from pipeline.spike_counts import COUNTS_OF, DIMENSIONS, FRICTION, IDENTITY, LEADING, LIMIT
+from pipeline.rate_series import KEPT, Interval, Judged
+from pipeline.spike_alerts import Alert
+from pipeline.spike_counts import COUNTS_OF, DIMENSIONS, EXITS, FRICTION, IDENTITY, LIMIT, Family
 
 RAISED_P = 0.01
 """Intervals in which a signal was so unlikely over any stretch are remembered as those in which it rose."""
@@ -53,25 +58,19 @@ KEPT_EXAMPLES = schema(
 
 
 def raised(
-    found: Judged, segments: pl.DataFrame, cells: tuple[pl.Series, pl.Series], site: str, interval: Interval
-) -> pl.DataFrame:
-    """Signals that rose in this interval. Frames: IDENTITY -> RAISED."""
-    n, n_of = cells
-    rose = found.known & (found.p.min(axis=1) < RAISED_P) & (n.to_numpy() > found.now)
-    return segments.filter(pl.Series(rose)).select(
-        pl.lit(site).alias("site"),
-        *IDENTITY,
-        pl.lit(interval.from_ms).alias("from_ms"),
-        pl.lit(interval.to_ms).alias("to_ms"),
-        n.filter(pl.Series(rose)).cast(pl.Float64).alias("n"),
-        n_of.filter(pl.Series(rose)).cast(pl.Float64).alias("n_of"),
-        pl.Series("expected", found.now[rose], pl.Float64),
-    )
+    found: Judged, segments: Sequence[Segment], seen: tuple[Floats, Floats], site: str, interval: Interval
+) -> list[tuple[object, ...]]:
+    """Signals that rose in this interval, `seen` so often, of so many. Frames: -> rows of RAISED."""
+    n, n_of = seen
+    rose = np.flatnonzero(found.known & (found.p.min(axis=1) < RAISED_P) & (n > found.now)).tolist()
+    return [
+        (site, *segments[at], interval.from_ms, interval.to_ms, float(n[at]), float(n_of[at]), float(found.now[at])) for at in rose
+    ]
 
 
 def with_examples(known: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
     """Those that are kept after these have come. Frames: KEPT_EXAMPLES, heard(EXAMPLE) -> KEPT_EXAMPLES."""
-    told = {what for rule, (what, _) in COUNTS_OF.items() if rule not in LEADING or rule == FRICTION}
+    told = {what for rule, (what, _) in COUNTS_OF.items() if rule != EXITS}
     fresh = fresh.filter(pl.col("measure").is_in(sorted(told)), pl.col("example").is_not_null())
     if fresh.is_empty():
         return known
@@ -91,22 +90,46 @@ def with_examples(known: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def still_told(examples: pl.DataFrame, judged_ms: Mapping[Family, int]) -> pl.DataFrame:
+    """Those that an alert can still tell, of families that are judged so far. Frames: KEPT_EXAMPLES -> the same."""
+    since = pl.DataFrame(
+        [
+            (family.site, COUNTS_OF[family.rule][0], family.expectation, max(0, judged) - KEPT * family.span_ms)
+            for family, judged in judged_ms.items()
+        ],
+        schema={"site": pl.String, "measure": pl.String, "about": pl.String, "since_ms": pl.Int64},
+        orient="row",
+    )
+    about = pl.when(pl.col("measure") == "signals").then(pl.lit("")).otherwise("expectation").alias("about")
+    by = ["site", "measure", "about"]
+    return (
+        examples.with_columns(about)
+        .join(since.group_by(by).agg(pl.col("since_ms").min()), on=by, how="left", maintain_order="left")
+        .filter(pl.col("since_ms").is_null() | (pl.col("interval_ms") >= pl.col("since_ms")))
+        .select(KEPT_EXAMPLES.names())
+    )
+
+
 def told_of(alert: Alert, raised: pl.DataFrame, examples: pl.DataFrame, since_ms: int) -> Alert:
     """The alert with its cause, its money and its examples, as of what began since then."""
     if alert.rule == LIMIT:
         return alert
-    alert = _with_cause(alert, raised, since_ms)
-    its = _examples(alert, examples, since_ms)
-    if its.is_empty():
-        return alert
-    few = tuple(its.sort("interval_ms", "order", descending=[True, False])["example"].unique(maintain_order=True).head(FEW))
-    alert = replace(alert, examples=few)
-    priced = its.filter(pl.col("value_minor").is_not_null(), pl.col("currency") != "")
-    if alert.rule not in AT_STAKE or priced.is_empty():
+    of_late = _examples(alert, examples)
+    its = of_late.filter(pl.col("interval_ms") >= since_ms).sort("interval_ms", "order", descending=[True, False])
+    few = tuple(its["example"].unique(maintain_order=True).head(FEW))
+    alert = replace(_with_cause(alert, raised, since_ms), examples=few or alert.examples)
+    return _with_money(_with_money(alert, of_late), its)
+
+
+def _with_money(alert: Alert, examples: pl.DataFrame) -> Alert:
+    """What was counted beyond what was expected, at the median value of these, if it is known of any."""
+    priced = examples.filter(pl.col("value_minor").is_not_null(), pl.col("currency") != "")
+    if priced.is_empty():
         return alert
     currency = priced.group_by("currency").len().sort("len", "currency", descending=[True, False])["currency"][0]
     median = float(priced.filter(pl.col("currency") == currency)["value_minor"].median())  # type: ignore[arg-type]  # of integers
-    return replace(alert, currency=currency, value_minor=round(alert.excess * median))
+    share = priced.height / examples.height if alert.rule == FRICTION else 1.0  # a visit that has no cart has nothing at stake
+    return replace(alert, currency=currency, value_minor=round(alert.excess * share * median))
 
 
 def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
@@ -139,14 +162,13 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
     return replace(alert, cause=best["signal"], cause_share=min(1.0, best["n"] / best["n_of"]))
 
 
-def _examples(alert: Alert, examples: pl.DataFrame, since_ms: int) -> pl.DataFrame:
-    segment: Segment = alert.segment
-    wanted: Sequence[pl.Expr] = [pl.col(name) == value for name, value in zip(IDENTITY, segment, strict=True) if value]
-    what = COUNTS_OF[alert.rule][0]
+def _examples(alert: Alert, examples: pl.DataFrame) -> pl.DataFrame:
+    """Those of its segment."""
+    is_exits = alert.rule == EXITS
+    wanted = dict(zip(IDENTITY, alert.segment, strict=True)) | ({"expectation": ORDER_AFTER_COMMIT} if is_exits else {})
     return examples.filter(
         pl.col("site") == alert.site,
-        pl.col("measure") == what,
-        pl.col("interval_ms") >= since_ms,
+        pl.col("measure") == ("abandoned" if is_exits else COUNTS_OF[alert.rule][0]),
         pl.col("interval_ms") < alert.updated_ms,
-        *wanted,
+        *(pl.col(name) == value for name, value in wanted.items() if value),
     )

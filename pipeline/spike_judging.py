@@ -1,28 +1,32 @@
 """One partition, while what is ripe in it is judged: series learn, alerts open, go on and are resolved.
 
+Counts are summed for all ripe intervals at once; what must be done in order is done on arrays.
+
 Frames:  COUNTED ->; alerts are values
-Time:    each interval is judged by what was known of its counts then, in order
+Time:    each interval is judged by what was known of its counts then, in order; many at once say what one after the other would
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from pipeline.false_discoveries import threshold
-from pipeline.many_baselines import Flags
-from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, candidates, met
+from pipeline.many_baselines import Arrays, Floats, Places
+from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segment, candidates, met
 from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_anew, forget_stretch, judged
 from pipeline.spike_alerts import WARNING, Alert
-from pipeline.spike_counts import FRICTION, LIMIT, Family
-from pipeline.spike_evidence import raised, told_of
+from pipeline.spike_counts import FRICTION, LIMIT, Family, Kind
+from pipeline.spike_evidence import RAISED, raised, still_told, told_of
 from pipeline.spike_rules import SpikeRules
-from pipeline.spike_segments import cells
-from pipeline.spike_state import KNOWN, Part, Series
+from pipeline.spike_segments import RIPE, Cells, cells
+from pipeline.spike_state import KNOWN, Part, Series, more
 from pipeline.watermark import UNREAD, milliseconds
 
 NEVER_MS = np.iinfo(np.int64).max
+AT_ONCE = 1_000_000
+"""About so many cells, of intervals and segments, are summed at once: arrays of 20 MiB."""
 
 
 class Judging:
@@ -33,45 +37,66 @@ class Judging:
         self._was, self._rules = part, rules
         self._series = dict(part.series)
         self._alerts = {alert.alert_id: alert for alert in part.alerts}
-        self._raised = [part.raised]
+        self._raised, self._fresh_raised = part.raised, list[tuple[object, ...]]()
         self._told: dict[str, Alert] = {}
         self._looked = self._any = False
         steps = {"journey": pl.String, "step": pl.String, "next_step": pl.String}
         self._next_steps = pl.DataFrame(list(rules.next_steps), schema=steps, orient="row")
         self._passes = {"least_n_of": rules.least_n_of, "least_excess": rules.least_excess, "least_lift": rules.least_lift}
 
-    def judge(self, family: Family, counts: pl.DataFrame, of_visits_ms: int, slowest_ms: int) -> None:
-        """All intervals of a family that are ripe. Frames: COUNTED."""
+    def judge(self, kind: Kind, families: Sequence[Family], counts: pl.DataFrame, now_ms: tuple[int, int]) -> None:
+        """All intervals of these families that are ripe. `now_ms`: how far the fold of visits is, and the slowest. Frames: COUNTED."""
         self._looked = True
-        series = self._series[family]
-        its = family.counts(counts)
-        ripeness, ahead = series.ripeness.looked_at(its, is_leading=family.is_leading, span_ms=family.span_ms)
-        now_ms = of_visits_ms if ripeness.is_of_visits else slowest_ms
-        unripe = next((at for at, (_, ripe_ms) in enumerate(ahead) if ripe_ms > now_ms), len(ahead))
-        due_ms = ahead[unripe][1] if unripe < len(ahead) else NEVER_MS
-        ripe = [from_ms for from_ms, _ in ahead[:unripe]]
+        ahead = kind.ahead(counts, {family: self._series[family].ripeness.judged_ms for family in families})
+        intervals, ripe = kind.intervals(ahead), list[tuple[int, int]]()
+        for place, family in enumerate(families):
+            series, due_ms = self._series[family], NEVER_MS
+            ripeness = series.ripeness
+            if place in intervals:
+                all_from_ms = intervals[place]["from_ms"].to_list()
+                ripeness, ripe_ms = ripeness.looked_at(intervals[place], kind=kind)
+                unripe = np.flatnonzero(ripe_ms > now_ms[not ripeness.is_of_visits])
+                n_ripe = int(unripe[0]) if len(unripe) else len(ripe_ms)
+                due_ms = int(ripe_ms[n_ripe]) if len(unripe) else NEVER_MS
+                ripe += [(place, from_ms) for from_ms in all_from_ms[:n_ripe]]
+                if n_ripe:
+                    ripeness = replace(ripeness, judged_ms=all_from_ms[n_ripe - 1] + kind.span_ms)
+            serial = series.serial + (ripeness != series.ripeness)
+            self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms, serial=serial)
         if ripe:
             self._any = True
-            ripeness = replace(ripeness, judged_ms=ripe[-1] + family.span_ms)
-            of = its.filter(pl.col("from_ms") <= ripe[-1]).partition_by("from_ms", as_dict=True)
-            series = series.with_more(KNOWN.to_frame())  # a copy
-            for from_ms in ripe:
-                series = self._interval(family, series, of[from_ms,], from_ms)
-            series = self._without_forgotten(series, ripe[-1])
-        if ripe or ripeness != series.ripeness:
-            series = series.kept(self._series[family])
-        self._series[family] = replace(series, ripeness=ripeness, due_ms=due_ms)
+            self._judge_ripe(kind, families, ahead, pl.DataFrame(ripe, schema=RIPE, orient="row"))
+
+    def _judge_ripe(self, kind: Kind, families: Sequence[Family], counts: pl.DataFrame, ripe: pl.DataFrame) -> None:
+        """As many of these intervals at once as memory allows."""
+        known = max(self._series[families[place]].known.height for place in ripe["family"].unique())
+        at_once = max(1, AT_ONCE // max(known, counts.height // ripe.height))
+        for begin in range(0, ripe.height, at_once):
+            some = ripe[begin : begin + at_once]
+            its = [
+                self._series[families[place]].known.with_columns(pl.lit(place, pl.Int64).alias("family"))
+                for place in some["family"].unique()
+            ]
+            for place, cut in cells(counts, some, kind.rule, pl.concat(its), self._next_steps):
+                family = families[place]
+                series = self._series[family]
+                self._series[family] = self._intervals(family, series, cut).kept(series)
 
     def lapse(self, now_ms: int) -> None:
         """Resolve alerts of which nothing was heard, and forget those resolved long ago."""
         for alert in list(self._alerts.values()):
             if alert.is_open:
-                lag_ms = self._series[alert.family].ripeness.lag_ms if alert.family in self._series else 0
-                if now_ms - alert.updated_ms > milliseconds(self._rules.lasting) + lag_ms:
-                    self._tell(alert, alert.resolved(alert.updated_ms, "nothing was heard of it since"))
+                lag_ms = self._series[alert.family].ripeness.after_ms if alert.family in self._series else 0
+                self._lapse([alert], now_ms - lag_ms)
             elif now_ms - (alert.resolved_ms or 0) > milliseconds(self._rules.forgotten_after):
                 del self._alerts[alert.alert_id]
                 self._any = True
+
+    def _lapse(self, alerts: Iterable[Alert], judged_ms: int) -> None:
+        """Resolve those of which nothing was heard for long, where all is judged up to then."""
+        for alert in alerts:
+            if judged_ms - alert.updated_ms > milliseconds(self._rules.lasting):
+                self._tell(alert, alert.resolved(alert.updated_ms, "nothing was heard of it since"))
 
     def said(self) -> list[Alert]:
         """Alerts that are to be told, each once."""
@@ -85,63 +110,58 @@ class Judging:
         if not self._any and not self._told:
             return part
         since_ms = {family: series.ripeness.judged_ms for family, series in self._series.items()}
-        horizon = [(family.is_its(), at) for family, at in since_ms.items()]
-        counts = part.counts.kept(lambda rows: (rows.select(_is_ahead(horizon))).to_series().to_numpy()) if horizon else part.counts
+        known = part.counts.frame()
+        ahead = [kind.ahead(known, its)["key"].to_numpy() for kind, its in by_kind(since_ms)]
+        counts = part.counts.kept(lambda rows: np.isin(rows["key"].to_numpy(), np.concatenate(ahead))) if ahead else part.counts
         oldest = min((at for at in since_ms.values() if at != UNREAD), default=UNREAD)
         newest = max(since_ms.values(), default=UNREAD)
         keep_ms = KEPT * max((family.span_ms for family in self._series), default=0)
-        raised_rows = pl.concat(self._raised).filter(
+        raised_rows = self._signals().filter(
             pl.col("to_ms") >= max(0, oldest - keep_ms, newest - 2 * milliseconds(self._rules.lasting))
         )
-        examples = part.examples.filter(pl.col("interval_ms") >= max(0, oldest - keep_ms))
         return replace(
             part,
             counts=counts,
             alerts=tuple(self._alerts.values()),
             raised=raised_rows,
-            examples=examples,
+            examples=still_told(part.examples, since_ms),
             serial=part.serial + 1,
         )
 
-    def _interval(self, family: Family, series: Series, counts: pl.DataFrame, from_ms: int) -> Series:
-        """Judge an interval. `series` may be changed."""
+    def _intervals(self, family: Family, series: Series, cut: Cells) -> Series:
+        """Judge intervals in order."""
         rules = self._rules
-        interval = Interval(
-            from_ms // family.span_ms,
-            family.span_ms,
-            family.rule != FRICTION,
-            milliseconds(rules.history),
-            milliseconds(rules.lasting),
-        )
-        table = cells(counts, family.rule, series.known, self._next_steps)
-        table, series = self._with_new(family, table, series, interval)
-        n_of = table["n_of"].to_numpy().astype(np.float64)
-        places = np.flatnonzero(n_of > 0)
-        if not len(places):
-            return series
-        n = table["n"].to_numpy().astype(np.float64)
-        if interval.is_bound:
-            n = np.minimum(n, n_of)
-        found = judged(series.its, places, n[places], n_of[places], interval)
-        if family.rule == FRICTION:
-            seen = table[places]
-            self._raised.append(raised(found, seen, (seen["n"], seen["n_of"]), family.site, interval))
-        self._watch(family, series, found, interval)
-        return series
+        history_ms, lasting_ms, forgotten_ms = map(milliseconds, (rules.history, rules.lasting, rules.forgotten_after))
+        segments: list[Segment] = cut.segments.rows()
+        columns, its = np.arange(series.known.height), more(series.its, 0)  # a copy, which learns
+        for n, n_of, is_new, from_ms in zip(cut.n, cut.n_of, cut.is_seen & (cut.n_of > 0), cut.from_ms, strict=True):
+            interval = Interval(from_ms // family.span_ms, family.span_ms, family.rule != FRICTION, history_ms, lasting_ms)
+            is_new[columns] = False
+            if is_new.any():
+                new = self._with_room(family, len(columns), (segments, np.flatnonzero(is_new), n_of), interval)
+                columns, its = np.concatenate([columns, new]), more(its, len(new))
+            rows = np.flatnonzero(n_of[columns] > 0)
+            if len(rows):
+                seen, seen_of = n[columns[rows]], n_of[columns[rows]]
+                found = judged(its, rows, np.minimum(seen, seen_of) if interval.is_bound else seen, seen_of, interval)
+                named = [segments[column] for column in columns[rows]]
+                if family.rule == FRICTION:
+                    self._fresh_raised += raised(found, named, (seen, seen_of), family.site, interval)
+                self._watch(family, its, found, named, interval)
+            is_old = its["seen_ms"] < from_ms - forgotten_ms
+            if is_old.any():
+                columns, its = columns[~is_old], {name: part[~is_old] for name, part in its.items()}
+        return replace(series, known=cut.segments[columns], its=its)
 
-    def _with_new(self, family: Family, table: pl.DataFrame, series: Series, interval: Interval) -> tuple[pl.DataFrame, Series]:
-        """With the series that are seen for the first time, as far as there is room: wide segments first."""
-        n_known = series.known.height
-        fresh = table[n_known:].filter(pl.col("n_of") > 0)
-        others = sum(its.known.height for other, its in self._series.items() if other != family)
-        room = max(0, self._rules.most_series - others - n_known)
-        if fresh.height > room:
-            conditions = pl.sum_horizontal((pl.col(name) != "").cast(pl.Int32) for name in KNOWN)
-            self._limit(family.site, fresh.height - room, interval)
-            fresh = fresh.sort(conditions, -pl.col("n_of"), *KNOWN, maintain_order=True).head(room)
-        if fresh.height:
-            series = series.with_more(fresh.select(KNOWN.names()))
-        return pl.concat([table[:n_known], fresh]), series
+    def _with_room(self, family: Family, n_known: int, new: tuple[Sequence[Segment], Places, Floats], interval: Interval) -> Places:
+        """Those of the new ones for which there is room, wide ones first. `new`: segments, which of them, and of how many each is."""
+        segments, places, n_of = new
+        room = self._rules.most_series - n_known - sum(its.known.height for other, its in self._series.items() if other != family)
+        if len(places) <= room:
+            return places
+        self._limit(family.site, len(places) - max(room, 0), interval)
+        n_conditions = np.array([sum(map(bool, segments[place])) for place in places])
+        return places[np.lexsort((places, -n_of[places], n_conditions))[: max(room, 0)]]
 
     def _limit(self, site: str, n: int, interval: Interval) -> None:
         """Say that so many series are not judged."""
@@ -155,16 +175,17 @@ class Judging:
             was, replace(alert.seen(seen, max(interval.to_ms, alert.updated_ms)), n=int(more), excess=more, severity=WARNING)
         )
 
-    def _watch(self, family: Family, series: Series, found: Judged, interval: Interval) -> None:
+    def _watch(self, family: Family, its: Arrays, found: Judged, segments: Sequence[Segment], interval: Interval) -> None:
         """Open alerts, go on with those that are open, resolve them."""
         rules = self._rules
+        self._lapse([alert for alert in self._alerts.values() if alert.is_open and alert.family == family], interval.to_ms)
         is_open = [alert for alert in self._alerts.values() if alert.is_open and alert.family == family]
         _, p = candidates(found, rules.least_n_of, 0.0)
         most_p = max(threshold(p, rules.false_discoveries), rules.false_discoveries / max(len(p), 1))
         places, _ = candidates(found, rules.least_n_of, most_p)
         if not places and not is_open:
             return
-        explaining = Explaining(found, series.known[found.rows].rows(), is_bound=interval.is_bound)
+        explaining = Explaining(found, segments, is_bound=interval.is_bound)
         passes = Passes(most_p, **self._passes, least_points=rules.least_points)
         weak, _ = candidates(found, rules.least_n_of, WEAK_P)
         taken = {alert.segment for alert in is_open}
@@ -179,18 +200,20 @@ class Judging:
             taken.add(goes_on.segment)
             self._tell(alert, goes_on)
             if not goes_on.is_open:
-                self._after(goes_on, explaining, series)
+                self._after(goes_on, explaining, its)
         for seen in explaining.smallest(places, weak, taken, passes):
             self._tell(None, Alert.opened(family, seen, interval.to_ms))
 
     @staticmethod
-    def _after(alert: Alert, explaining: Explaining, series: Series) -> None:
+    def _after(alert: Alert, explaining: Explaining, its: Arrays) -> None:
         """An alert was resolved: what it explains of its segment and of others is no evidence any more; or it is usual there as well."""
-        its = [row for row, segment in zip(explaining.found.rows, explaining.segments, strict=True) if met(segment, alert.segment)]
-        rows = np.array(its, dtype=np.int64)
+        met_by = [
+            row for row, segment in zip(explaining.found.rows, explaining.segments, strict=True) if met(segment, alert.segment)
+        ]
+        rows = np.array(met_by, dtype=np.int64)
         if alert.why_resolved:
-            begin_anew(series.its, rows[series.its["raised_ms"][rows] != NONE])
-        forget_stretch(series.its, rows)
+            begin_anew(its, rows[its["raised_ms"][rows] != NONE])
+        forget_stretch(its, rows)
 
     def _going_on(self, alert: Alert, seen: Evidence, found: Judged, interval: Interval) -> Alert:
         """An open alert after another interval."""
@@ -205,6 +228,13 @@ class Judging:
         its = replace(its, n_usual=its.n_usual + 1, usual_ms=its.usual_ms or interval.to_ms)
         return its.resolved(its.usual_ms or interval.to_ms) if its.n_usual >= rules.usual_for else its
 
+    def _signals(self) -> pl.DataFrame:
+        """That rose, so far. Frames: -> RAISED."""
+        if self._fresh_raised:
+            fresh = pl.DataFrame(self._fresh_raised, schema=RAISED, orient="row")
+            self._raised, self._fresh_raised = pl.concat([self._raised, fresh], rechunk=True), []
+        return self._raised
+
     def _tell(self, was: Alert | None, alert: Alert) -> None:
         """Remember it; tell it if there is something to tell."""
         rules = self._rules
@@ -213,19 +243,14 @@ class Judging:
         )
         if was is None or alert.differs(was):
             since_ms = max(alert.began_ms, alert.updated_ms - KEPT * alert.family.span_ms)
-            raised_rows = pl.concat(self._raised)
-            alert = told_of(alert, raised_rows, self._was.examples, since_ms) if alert.is_open else alert
+            alert = told_of(alert, self._signals(), self._was.examples, since_ms) if alert.is_open else alert
             alert = replace(alert, told_excess=alert.excess, owner=rules.owner(alert.of("journey"), alert.of("step")))
             self._told[alert.alert_id] = alert
         self._alerts[alert.alert_id] = alert
 
-    def _without_forgotten(self, series: Series, now_ms: int) -> Series:
-        """Without those that were not seen for long."""
-        seen_ms = series.its["seen_ms"]
-        old: Flags = (seen_ms != NONE) & (seen_ms < now_ms - milliseconds(self._rules.forgotten_after))
-        return series.only(~old) if old.any() else series
 
-
-def _is_ahead(horizon: Iterable[tuple[pl.Expr, int]]) -> pl.Expr:
-    """Whether any family has still to judge a count."""
-    return pl.any_horizontal(*(is_its & (pl.col("interval_ms") >= since_ms) for is_its, since_ms in horizon)).alias("ahead")
+def by_kind(judged_ms: Mapping[Family, int]) -> Iterator[tuple[Kind, dict[Family, int]]]:
+    """Families of each kind, and up to when they are judged; signals first: they are the causes of the others."""
+    kinds = sorted({family.kind for family in judged_ms}, key=lambda each: (each.rule != FRICTION, each))
+    for kind in kinds:
+        yield kind, {family: judged_ms[family] for family in sorted(judged_ms) if family.kind == kind}

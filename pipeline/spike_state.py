@@ -66,22 +66,16 @@ class Series:
         serials = {name: serial for name, (serial, _) in found.items()}
         return cls(known, its, serial=max(serials.values()), serials=serials)
 
-    def with_more(self, fresh: pl.DataFrame) -> "Series":
-        """These as well. What is remembered is copied: it may be changed. Frames: KNOWN."""
-        more = made(SERIES, fresh.height)
-        its = {name: np.concatenate([self.its[name], more[name]]) for name in SERIES}
-        return replace(self, known=pl.concat([self.known, fresh]), its=its)
-
-    def only(self, wanted: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> "Series":
-        """Some of them."""
-        return replace(
-            self, known=self.known.filter(pl.Series(wanted)), its={name: part[wanted] for name, part in self.its.items()}
-        )
-
     @property
     def n_bytes(self) -> int:
         """Memory, about."""
         return sum(part.nbytes for part in self.its.values()) + int(self.known.estimated_size())
+
+
+def more(its: Arrays, n: int) -> Arrays:
+    """These and so many new ones: a copy, which may be changed."""
+    fresh = made(SERIES, n)
+    return {name: np.concatenate([its[name], fresh[name]]) for name in SERIES}
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from pipeline.fold import Step
 from pipeline.frames import ALERTS, WATERMARKS
 from pipeline.passed import COUNT, COUNTS, EXAMPLE, FATES_OF_ORIGIN, REFUSED_OF_ORIGIN, Passed
 from pipeline.spike_alerts import Alert, rows
-from pipeline.spike_counts import FRICTION, counted, families, taken_in
+from pipeline.spike_counts import counted, families, taken_in
 from pipeline.spike_evidence import with_examples
-from pipeline.spike_judging import Judging
+from pipeline.spike_judging import Judging, by_kind
 from pipeline.spike_rules import SpikeRules
 from pipeline.spike_state import Part, Series, SpikesState
 from pipeline.watermark import UNREAD, in_ms
@@ -77,16 +77,16 @@ class SpikesFold:
         return ()
 
     def _judged(self, part: Part, slowest_ms: int, of_visits_ms: int) -> tuple[Part, list[Alert]]:
-        """All that is ripe by these times, signals first: they are the causes of the others."""
-        judging = Judging(part, self.rules)
-        counts = None
-        for family in sorted(part.series, key=lambda each: (each.rule != FRICTION, each)):
-            series = part.series[family]
-            now_ms = of_visits_ms if series.ripeness.is_of_visits else slowest_ms
-            if series.due_ms is not None and now_ms < series.due_ms:
-                continue
-            counts = part.counts.frame() if counts is None else counts
-            judging.judge(family, counts, of_visits_ms, slowest_ms)
+        """All that is ripe by these times."""
+        judging, now_ms = Judging(part, self.rules), (of_visits_ms, slowest_ms)
+        due = {
+            family: series.ripeness.judged_ms
+            for family, series in part.series.items()
+            if series.due_ms is None or now_ms[not series.ripeness.is_of_visits] >= series.due_ms
+        }
+        counts = part.counts.frame() if due else pl.DataFrame()
+        for kind, its in by_kind(due):
+            judging.judge(kind, list(its), counts, now_ms)
         judging.lapse(slowest_ms)
         return judging.part(), judging.said()
 

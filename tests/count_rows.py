@@ -34,7 +34,7 @@ class Shock:
     """What goes wrong: a share is so many times what it was."""
 
     what: str
-    """A step at which visits are given up, a signal, or an expectation."""
+    """A step at which visits are given up, a signal, an expectation, or `exits:` and the step that so many times fewer go on from."""
     times: float
     from_ms: int
     to_ms: int
@@ -111,6 +111,8 @@ class CountedShop:
                 left = visits
                 for place, step in enumerate(STEPS):
                     share_on = REACHED[place] / (REACHED[place - 1] if place else 1)
+                    for shock in self.shocks if place else ():
+                        share_on /= shock.factor(f"exits:{STEPS[place - 1]}", device, country, at_ms)
                     left = int(self.rng.binomial(left, share_on))
                     count("reached", left, journey="shop", step=step)
                 began = int(self.rng.binomial(visits, REACHED[2]))
@@ -178,15 +180,16 @@ def watermarks(at_ms: int, partition: int = 0) -> pl.DataFrame:
 
 
 def example_rows(told: Sequence[tuple[object, ...]], *, site: str = "shop.example") -> pl.DataFrame:
-    """Of whom something was counted: interval_ms, measure, step, expectation, device, example, value_minor, currency. Frames: -> heard(COUNT, EXAMPLE)."""
-    names = ("interval_ms", "measure", "step", "expectation", "device", "example", "value_minor", "currency")
+    """Of whom something was counted: interval_ms, measure, step, expectation, device, example, value_minor, currency, and a signal. Frames: -> heard(COUNT, EXAMPLE)."""
+    names = ("interval_ms", "measure", "step", "expectation", "device", "example", "value_minor", "currency", "signal")
+    told = [(*row, "")[: len(names)] for row in told]
     types = {name: pl.Int64 if name in ("interval_ms", "value_minor") else pl.String for name in names}
     given = pl.DataFrame(told, schema=types, orient="row").with_columns(
         pl.lit(EXAMPLE).alias("family"),
         pl.lit(site).alias("site"),
         pl.lit("sessions").alias("source"),
         pl.lit("shop").alias("journey"),
-        *(pl.lit("").alias(name) for name in ("signal", "country", "acquisition_channel")),
+        *(pl.lit("").alias(name) for name in ("country", "acquisition_channel")),
         pl.lit(0, pl.Int32).alias("partition"),
         pl.col("interval_ms").cast(TIME).alias("interval_at"),
     )

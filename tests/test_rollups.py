@@ -14,7 +14,7 @@ from pipeline.journeys import JourneysFold
 from pipeline.passed import COUNT, COUNTS, EXAMPLE, EXAMPLES, travelling
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
-from tests.builders import Event, cart, clock, frame, happened, purchase, view, watermarks
+from tests.builders import Event, cart, click, clock, frame, happened, purchase, view, watermarks
 from tests.commerce_strategies import RULES
 from tests.people_strategies import FAR, Town
 from tests.people_strategies import RULES as PEOPLE_RULES
@@ -158,6 +158,29 @@ def test_changed_counts_and_examples_are_passed_on_as_they_travel():
     assert (lapse["measure"], lapse["expectation"], lapse["step"]) == ("abandoned", "order_after_commit", "cart")
     assert lapse["example"] == f"{outcome['visitor_id']}/{outcome['session_id']}"
     assert lapse["value_minor"] == outcome["value_minor"]
+
+
+def test_a_signal_of_whom_it_is_told_has_the_money_of_the_cart_or_the_order():
+    clicks = [
+        cart(at="10:01", session_id="s1", amount_minor=4_200, currency="EUR"),
+        click("payment_failed", at="10:02", session_id="s1"),
+    ]
+    visits = SessionsFold()
+    visit = visits.step(visits.empty(), frame(clicks), watermarks({0: None}))
+    standing = {"family": "order", "order_id": "o1", "partition": 0}
+    declined = [
+        happened("payment_failed", at, {"offset": no, "record_at": clock(at)}, standing)
+        for no, at in enumerate(("10:02", "10:03"), 1)
+    ]
+    cases = told(FulfilmentFold(RULES), [paid(at="10:00", amount_minor=990, currency="USD"), *declined])
+
+    for steps, signal, ours in (
+        ([visit], "payment_failed", ("ann/s1", 4_200, "EUR")),
+        (cases, "payment_declined_twice", ("o1", 990, "USD")),
+    ):
+        examples = pl.concat(each.rows for step in steps for each in step.passed if each.table == EXAMPLE)
+        fired = examples.filter(pl.col("signal") == signal).select("example", "value_minor", "currency").rows()
+        assert fired == [ours]
 
 
 def test_of_a_count_that_is_taken_back_nothing_is_left():

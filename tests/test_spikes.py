@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.spike_rules import SpikeRules
 from pipeline.spikes import SpikesFold
-from tests.count_rows import MONDAY_MS, CountedShop, Shock, example_rows, heard_rows, watermarks
+from tests.count_rows import MONDAY_MS, PARCEL, CountedShop, Shock, example_rows, heard_rows, watermarks
 
 HOUR_MS = 3_600_000
 DAYS = 5
@@ -48,7 +48,7 @@ def shop(*shocks, seed=11, **given):
     return CountedShop(seed, visits=150_000, interval_s=3_600, shocks=shocks, **given)
 
 
-MEASURES = ("sessions", "began", "abandoned", "signals")
+MEASURES = ("sessions", "reached", "began", "abandoned", "signals")
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,39 @@ def test_it_says_what_it_costs_and_of_whom_it_is(shocked):
     assert all(each.startswith("visitor-") for each in alert["examples"])
 
 
+def test_a_signal_costs_what_lies_in_the_carts_of_those_who_met_it(settled):
+    until = SHOCK_MS + 6 * HOUR_MS
+    its, line = from_then(settled, Shock("form_error_loop", 3.0, SHOCK_MS, until))
+    met = [
+        (SHOCK_MS + hour * HOUR_MS, "signals", "payment", "", "mobile", f"visitor-{hour}/s{no}", *money, "form_error_loop")
+        for hour in range(6)
+        for no, money in enumerate(((4_000, "EUR"), (6_000, "EUR"), (None, ""), (None, "")))
+    ]
+    (alert,) = line.run(its, 10, from_ms=SHOCK_MS, examples=met).alerts()
+
+    assert (alert["rule"], alert["currency"]) == ("friction", "EUR")
+    excess = alert["value_minor"] / 5_000 * 2  # half of them have no cart
+    assert alert["n"] - alert["n_expected"] <= excess
+    assert alert["examples"]
+
+
+def test_exits_cost_what_is_given_up_at_their_step_and_where_there_are_no_carts_nobody_knows(settled):
+    lost = [
+        (SHOCK_MS - 2 * HOUR_MS, "abandoned", "payment", "order_after_commit", "mobile", f"visitor/s{no}", value, "EUR")
+        for no, value in enumerate((4_000, 5_000, 9_000))
+    ]
+    costs = {}
+    for step in ("payment", "product"):
+        its, line = from_then(settled, Shock(f"exits:{step}", 2.0, SHOCK_MS, SHOCK_MS + 4 * HOUR_MS))
+        its.measures = ("reached",)
+        alerts = line.run(its, 5, from_ms=SHOCK_MS, examples=lost).alerts()
+        costs |= {(alert["step"], alert["currency"]): alert["value_minor"] for alert in alerts if alert["rule"] == "exits"}
+
+    assert costs.keys() == {("payment", "EUR"), ("product", "")}
+    assert costs["payment", "EUR"] > 100 * 5_000
+    assert costs["product", ""] is None
+
+
 def test_the_signal_that_rose_is_an_alert_as_well(shocked):
     friction = [alert for alert in shocked.alerts() if alert["rule"] == "friction"]
 
@@ -170,6 +203,39 @@ def test_an_alert_of_which_nothing_is_heard_is_resolved_at_last(settled):
     assert line.state.n_open == 0
 
 
+def test_an_alert_of_which_nothing_is_heard_for_long_is_resolved_however_much_is_judged_at_once(settled):
+    rules = SpikeRules(lasting=timedelta(hours=6))
+    told = []
+    for at_once in (1, 24):
+        its, line = from_then(settled, Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS), rules=rules)
+        its.measures = ("began", "abandoned")
+        hours = [(at, rows) for at, rows in its.rows(16, SHOCK_MS) if not 4 <= (at - SHOCK_MS) // HOUR_MS < 12]
+        for begin in range(0, len(hours), at_once):
+            some = hours[begin : begin + at_once]
+            line.take([row for _, rows in some for row in rows], till_ms=some[-1][0] + 2 * HOUR_MS)
+        told.append(line.alerts())
+
+    assert [alert["status"] for alert in told[0]] == ["resolved", "open"]
+    assert told[0] == told[1]
+
+
+def test_one_wait_that_is_due_in_weeks_holds_no_verdict_back():
+    """Parcels are late after a day; of one in each sixth hour it is only known in six weeks."""
+    from_ms = MONDAY_MS + 70 * HOUR_MS
+    its = shop(Shock(PARCEL, 4.0, from_ms, from_ms + 8 * HOUR_MS), measures=(), lapses=True)
+    line = Line(SpikeRules(history=timedelta(days=2)))
+    hours = [
+        [(*rows[0][:-1], at + 42 * 24 * HOUR_MS), *rows[1:]] if hour % 6 == 3 else rows
+        for hour, (at, rows) in enumerate(its.rows(110))
+    ]
+    for begin in range(0, 110, 5):
+        line.take([row for rows in hours[begin : begin + 5] for row in rows], till_ms=MONDAY_MS + (begin + 5) * HOUR_MS)
+
+    (alert,) = line.alerts()
+    assert (alert["rule"], alert["expectation"], alert["status"]) == ("lapse", PARCEL, "resolved")
+    assert alert["opened_at"].timestamp() * 1_000 <= from_ms + 4 * HOUR_MS
+
+
 def test_more_series_than_there_is_room_for_are_told():
     line = Line(SpikeRules(most_series=10)).run(shop(), 3)
     alerts = line.alerts()
@@ -184,6 +250,22 @@ def test_counts_that_were_judged_are_not_remembered():
     line = Line().run(shop(), 6)
 
     assert line.state.parts[0].counts.height == 0
+
+
+def test_examples_that_no_alert_can_tell_any_more_are_not_remembered_though_one_expectation_fell_silent():
+    line, its = Line(), shop(measures=("began", "abandoned"))
+    line.take(
+        [
+            (MONDAY_MS, 3_600, "fulfilment", measure, "delivery", "in_transit", PARCEL, "", "", "", 9, MONDAY_MS + HOUR_MS)
+            for measure in ("began", "abandoned")
+        ],
+        till_ms=MONDAY_MS,
+    )
+    for at, rows in its.rows(24):
+        said = [(at, "abandoned", "payment", "order_after_commit", "mobile", f"visitor/s{no}", 4_000, "EUR") for no in range(3)]
+        line.take(rows, till_ms=at + HOUR_MS, examples=said)
+
+    assert 0 < line.state.parts[0].examples.height <= 3 * 15
 
 
 def test_nothing_is_judged_before_waits_are_over():

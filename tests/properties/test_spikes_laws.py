@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from random import Random
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -12,7 +13,7 @@ from pipeline.spikes import SpikesFold
 from tests.count_rows import MONDAY_MS, CountedShop, Shock, heard_rows, watermarks
 
 HOUR_MS = 3_600_000
-BEGUN = []
+BEGUN, ENDED = [], []
 FOLD = SpikesFold(SpikeRules(history=timedelta(days=1), false_discoveries=1e-4))
 SHOCK_MS = MONDAY_MS + 46 * HOUR_MS
 HOURS = 64
@@ -41,7 +42,7 @@ def intervals() -> Sequence[tuple[int, pl.DataFrame]]:
 @pytest.fixture(scope="module")
 def told(intervals):
     """An interval a step."""
-    found = shown(run((rows, at + HOUR_MS) for at, rows in intervals))
+    found = shown(run(((rows, at + HOUR_MS) for at, rows in intervals), lambda state: ENDED.append(state) or state))
     assert {(row["rule"], row["status"]) for row in found} == {("abandonment", "resolved"), ("friction", "resolved")}
     return found
 
@@ -79,6 +80,20 @@ def test_how_counts_are_cut_into_batches_changes_nothing(intervals, told):
         steps += [(rows[:cut], some[0][0]), (rows[cut:], some[-1][0] + HOUR_MS)]
 
     assert shown(run(iter(steps))) == told
+
+
+def test_all_intervals_at_once_say_and_leave_what_one_after_the_other_do(intervals, told):
+    states = []
+    all_rows = pl.concat([rows for _, rows in intervals])
+    assert shown(run(iter([(all_rows, LATEST_MS)]), lambda state: states.append(state) or state)) == told
+
+    stepwise, at_once = (some[-1].parts[0].series for some in (ENDED, states))
+    assert stepwise.keys() == at_once.keys()
+    for family, its in stepwise.items():
+        assert its.known.equals(at_once[family].known)
+        assert all(
+            np.array_equal(part, at_once[family].its[name], equal_nan=part.dtype.kind == "f") for name, part in its.its.items()
+        )
 
 
 def test_order_sources_and_repeats_change_nothing(intervals, told):
