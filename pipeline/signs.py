@@ -94,7 +94,7 @@ SIGNS: tuple[Sign, ...] = (
     ),
     Sign(
         10, "small_issues_escalate", "Small issues that escalate", "ticket",
-        "tickets that were not urgent at first, about no overdue order", "went up, were passed on twice or opened again twice",
+        "tickets of no high priority at first, about no overdue order", "went up, were passed on twice or opened again twice",
         0.10, 30, "ours: one in ten; two transfers as `transferred_twice`",
     ),
 )  # fmt: skip
