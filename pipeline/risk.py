@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Risks = NDArray[np.float64]
 BandNumbers = NDArray[np.uint8]
 
-MET, LAPSED, ENDED, BELOW_FLOOR = "met", "lapsed", "ended", "below_floor"
+MET, LAPSED, ENDED, LESS_LIKELY = "met", "lapsed", "ended", "less_likely"
 """Why somebody is no longer at risk: what was expected came, it did not come in time, there is nothing left to wait for; or it is less likely now."""
 
 NOT_TOLD = 0
