@@ -64,7 +64,7 @@ SIGNS: tuple[Sign, ...] = (
     ),
     Sign(
         4, "help_for_simple_tasks", "Help needed for simple tasks", "ticket",
-        "tickets", "asked how to do something simple (topic `how_to`)",
+        "tickets", "asked how to do something simple (topic how_to)",
         0.15, 30, "ours: one in seven; the event contract keeps the topic for this",
     ),
     Sign(
