@@ -183,7 +183,8 @@ def said_late(log: CaseLog, waits: pl.DataFrame, rules: FulfilmentRules) -> Mask
     is_parcel = np.array([each.key == "parcel" and each.name in rules.risk.by_its_time for each in rules.expectations])[place]
     eta_ms = at(log.number("eta_at"), log.parcels.last(log.has("eta_at")))
     said_ms = at(eta_ms, np.where(is_parcel, waits["sub"].to_numpy(), -1))
-    return (said_ms != NEVER) & (said_ms > waits["due_ms"].to_numpy())
+    found: Mask = (said_ms != NEVER) & (said_ms > waits["due_ms"].to_numpy())
+    return found
 
 
 def _waits(log: CaseLog, waits: pl.DataFrame) -> pl.DataFrame:
