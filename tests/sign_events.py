@@ -83,20 +83,25 @@ def exhaustion(n: int, *, hit: bool) -> Told:
 
 
 def no_person(n: int, *, hit: bool) -> Told:
-    """The customer gives up, or waits for days behind the bot; else a person comes."""
+    """The customer gives up, or waits for days behind the bot; else a person comes, or nobody has seen yet whether one does."""
     bot = ("bot_reply", MINUTE, {})
     late = (bot, ("agent_reply", 7 * DAY, {"agent_id": "a"}), ("solved", 8 * DAY, {}))
     ways = [(bot, ("customer_left", HOUR, {})), late]
-    yield from ticket(n, *(ways[n % 2] if hit else REPLIED))
+    if hit or n % 2:
+        yield from ticket(n, *(ways[n % 2] if hit else REPLIED))
+    else:
+        yield from ticket(n, bot, opens=LATER - AT - HOUR)
 
 
 def no_help(n: int, *, hit: bool) -> Told:
-    """The reply is no help, is late, or the customer comes again about the same; else all is well."""
+    """The reply is no help, is late, or the customer comes again about the same; else all is well, or may be yet."""
     ways = [(*REPLIED, *AGAIN), (*REPLIED, rated(2)), (("agent_reply", 3 * DAY, {"agent_id": "a"}), ("solved", 3 * DAY + HOUR, {}))]
     if hit and n % 4 == 3:
         yield from ticket(n, *REPLIED, opens=DAY, customer_id=f"c{n - 1}", topic=f"topic {n - 1}")
-    else:
+    elif hit or n % 2:
         yield from ticket(n, *(ways[n % 4] if hit else (*REPLIED, rated(4))), topic=f"topic {n}")
+    else:
+        yield from ticket(n, opens=LATER - AT - HOUR, topic=f"topic {n}")
 
 
 def bot_alone(n: int, *, hit: bool) -> Told:
@@ -186,7 +191,8 @@ IGNORED: dict[str, Callable[[], Iterable[Event]]] = {
 
 def known_shop() -> Told:
     """That a shop is seen at the begin and the end, and sends what is awaited; of what no sign looks at."""
-    yield from ticket(999, *REPLIED, opens=-9 * DAY, **OUTBOUND)
+    yield from ticket(998, *REPLIED, opens=-9 * DAY, **OUTBOUND)
+    yield from ticket(999, *REPLIED, opens=LATER - AT - DAY, **OUTBOUND)
     yield event("ticket", "nps_answered", LATER - AT, score=9)
 
 
