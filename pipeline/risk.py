@@ -38,7 +38,7 @@ class RiskBands:
         if not 0 <= self.floor <= 1:
             message = f"floor is a probability, 0 to 1, not {self.floor}"
             raise ValueError(message)
-        if not 0.01 <= self.width <= 1:
+        if not _NARROWEST <= self.width <= 1:
             message = f"width of a band is {_NARROWEST} to 1, not {self.width}"
             raise ValueError(message)
 
