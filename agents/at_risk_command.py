@@ -113,11 +113,16 @@ def _row(value: bytes, registry: Registry) -> Row | None:
 
 
 def show(rows: list[Row], limit: int) -> None:
-    """Tell people."""
+    """Tell people: a table, or where that is too wide for the terminal a line each."""
+    console = terminal.told()
     if not rows:
-        terminal.told().print("nobody is at risk")
+        console.print("nobody is at risk")
         return
-    terminal.told().print(terminal.table(COLUMNS, map(_cells, rows[:limit]), numbers=(0, 9)))
+    drawn = terminal.table(COLUMNS, map(_cells, rows[:limit]), numbers=(0, 9))
+    if terminal.width(console, drawn) <= console.width:
+        console.print(drawn)
+    else:
+        console.print("\n".join(map(line, rows[:limit])), markup=False)
     if len(rows) > limit:
         terminal.warning(f"{limit} of {len(rows):,}; more with --limit")
 

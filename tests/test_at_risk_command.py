@@ -76,7 +76,7 @@ def called(*arguments):
     return done.exit_code, done.stdout, done.stderr
 
 
-def test_who_is_at_risk_is_shown_the_likeliest_first_and_who_is_over_is_not(publish):
+def test_who_is_at_risk_is_shown_the_likeliest_first_and_who_is_over_is_not(publish, monkeypatch):
     publish([ANN, BOB], [CASE, {**BOB, **OVER}], [{**ANN, "would_lapse_at": clock("10:31") + timedelta(minutes=4)}])
     code, shown, said = called()
 
@@ -87,6 +87,9 @@ def test_who_is_at_risk_is_shown_the_likeliest_first_and_who_is_over_is_not(publ
     assert "10:35" in lines[1]
     assert "payment_failed, rage_click" in lines[1]
     assert "EUR 49.00" in lines[1]
+    monkeypatch.setenv("COLUMNS", "80")
+    _, shown, _ = called("--site", "shop")
+    assert shown.startswith("2026-03-02 10:02   82%  ann, session s1  shop, payment, payments")
     _, shown, _ = called("--site", "shop", "--json")
     found = json.loads(shown)
     assert (found["n"], [each["entity_id"] for each in found["at_risk"]]) == (1, ["ann/s1"])
