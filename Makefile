@@ -7,7 +7,7 @@ export PYTHONSAFEPATH = 1
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
 BIN := .venv/bin
 
-.PHONY: help setup up test quick chaos bench bi lint types docs kafka registry wheel check lock
+.PHONY: help setup up test quick chaos bench bi lint types docs picture kafka registry wheel check lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -65,6 +65,15 @@ docs: setup  ## write the generated pages again
 	$(BIN)/python -m tests.question_page > sinks/queries/README.md
 	$(BIN)/python -m sinks.boards.grafana deploy/grafana/dashboards
 	$(BIN)/python -m agents.report_catalogue > sinks/signs/README.md
+
+picture: setup  ## draw README's picture of the report again: a minute or two, and Chromium
+	DIR=$$(mktemp -d) && \
+	$(BIN)/ebbtide feed --events 400000 --seed 7 --scenario support_flood --to $$DIR/shop && \
+	EBBTIDE_SPIKES__ENABLED=false $(BIN)/ebbtide replay $$DIR/shop --clickhouse chdb://$$DIR/store && \
+	$(BIN)/ebbtide report --site atlantic --clickhouse chdb://$$DIR/store --html $$DIR/report.html && \
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,1560 --screenshot=$$DIR/report.png file://$$DIR/report.html && \
+	$(BIN)/uv run --quiet --no-project --with pillow python -c "from PIL import Image; Image.open('$$DIR/report.png').convert('RGB').quantize(48, dither=0).save('report.png', optimize=True)" && \
+	rm -r $$DIR
 
 kafka: setup  ## run one real Apache Kafka on loopback (Java 17 and Maven)
 	sh deploy/kafka/kafka.sh

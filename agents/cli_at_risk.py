@@ -15,6 +15,9 @@ def at_risk(
     *,
     site: Annotated[str | None, typer.Option("--site", metavar="NAME", help="Of this site alone.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="So many at most.")] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Then tell every change, a line each, until Ctrl-C; with --json a line of JSON.")
+    ] = False,
     as_json: Json = False,
     settings: SettingsFile = None,
 ) -> None:
@@ -22,11 +25,17 @@ def at_risk(
     from agents import at_risk_command
 
     try:
-        found = at_risk_command.at_risk(load(settings), site)
+        with at_risk_command.listening(load(settings), site) as heard:
+            found = heard.known.now
+            if as_json:
+                terminal.say_json({"n": len(found), "at_risk": found[:limit]})
+            else:
+                at_risk_command.show(found, limit)
+            for row in heard.changes() if follow else ():
+                if as_json:
+                    terminal.say_json(row)
+                else:
+                    terminal.told().print(at_risk_command.line(row), markup=False)
     except at_risk_command.NotPublished as missing:
         terminal.error(str(missing))
         raise typer.Exit(1) from missing
-    if as_json:
-        terminal.say_json({"n": len(found), "at_risk": found[:limit]})
-    else:
-        at_risk_command.show(found, limit)

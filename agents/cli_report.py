@@ -32,7 +32,7 @@ def report(
 ) -> None:
     """Say how service and experience stand, side by side: per journey and owner the verdict, the ten signs that they have come apart, and what hurts most.
 
-    What is measured, from where it is good, and what each sign counts stands in sinks/signs/README.md; borders are settings, [report].
+    What is measured, from where it is good, and what each sign counts stands in sinks/signs/README.md; borders are settings of the section report.
     """
     from agents import report_command
     from sinks.reader import Reader

@@ -138,6 +138,24 @@ class LogReader:
                 silence = f"{topic}-{partition}: offset {last} could not be read within {self._patience_s:.0f} s"
                 raise NoAnswer(silence)
 
+    def follow(self, topic: str, begins: Mapping[int, int]) -> Iterator[Record]:
+        """All of these partitions from there on, as it comes; for ever, and through outages of the broker. Others wait meanwhile.
+
+        Raises: KafkaException - the broker refuses
+        """
+        with self._asking:
+            self._client.assign([TopicPartition(topic, partition, begin) for partition, begin in begins.items()])
+            try:
+                while True:
+                    for message in self._client.consume(BATCH, ASK_AGAIN_S):
+                        error = message.error()
+                        if error is None:
+                            yield Record(cast("int", message.offset()), message.key(), message.value(), message.timestamp()[1])
+                        elif error.code() not in _PASSING and not error.retriable():
+                            raise KafkaException(error)
+            finally:
+                self._client.unassign()
+
     def close(self) -> None:
         """Disconnect, unless somebody is reading and does not end: then the process's end does it."""
         if self._asking.acquire(timeout=1.0):

@@ -4,9 +4,10 @@
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from agents.signal_catalogue import table
 from pipeline.signs import SIGNS, Sign
 from pipeline.verdicts import SIDES, Measure, VerdictRules
 from sinks.sign_queries import sign_queries
@@ -61,7 +62,7 @@ def catalogue() -> str:
 
 def _side(side: str, measures: Sequence[Measure]) -> Iterator[str]:
     yield f"## {side.capitalize()}\n"
-    yield from _table(
+    yield from table(
         ("measure", "what it is", "unit", "good", "poor", "min n", "source"),
         (
             (
@@ -81,7 +82,7 @@ def _side(side: str, measures: Sequence[Measure]) -> Iterator[str]:
 
 def _signs(signs: Sequence[Sign]) -> Iterator[str]:
     names = list(sign_queries())
-    yield from _table(
+    yield from table(
         ("", "sign", "share", "holds from", "min n", "source"),
         (
             (
@@ -95,13 +96,6 @@ def _signs(signs: Sequence[Sign]) -> Iterator[str]:
             for each in signs
         ),
     )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(cell.replace('|', '/') for cell in row)} |"
 
 
 if __name__ == "__main__":

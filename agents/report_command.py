@@ -173,7 +173,8 @@ def _show_site(found: Report, site: str) -> None:
         for number, each in enumerate(hurting, start=1):
             console.print(f"  {number}. [bold]{escape(each.title)}[/bold]: {escape(each.text)}")
         console.print()
-    console.print(_places(every[1:], is_narrow=console.width < _ROOMY))
+    if (places := _places(every[1:], is_narrow=console.width < _ROOMY)).row_count:
+        console.print(places)
     console.print(_signs(found, whole, is_narrow=console.width < _NARROW))
 
 

@@ -46,7 +46,7 @@ def _overview() -> Iterator[str]:
         (f"[{signal.name}](#{signal.name})", signal.meaning, f"{signal.weight:g}", ", ".join(signal.profiles) or "-")
         for signal in SIGNALS
     ]
-    yield from _table(("signal", "meaning", "weight", "profiles"), rows)
+    yield from table(("signal", "meaning", "weight", "profiles"), rows)
 
 
 def _section(signal: AnySignal) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _section(signal: AnySignal) -> Iterator[str]:
     yield f"- weight: {signal.weight:g}; owner: that of {'the furthest step reached' if signal.at_furthest else 'the step'}\n"
     said = attribute_docs(type(signal.rule))
     rules = {"default": signal.rule, **signal.profiles}
-    yield from _table(
+    yield from table(
         ("rule", *rules, "meaning"),
         (
             (f"`{each.name}`", *(_value(getattr(rule, each.name)) for rule in rules.values()), said.get(each.name, ""))
@@ -93,7 +93,8 @@ def _code(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table of Markdown."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:

@@ -2,7 +2,8 @@
 
 Most of what comes at all comes early in a wait: who pays again does so in the first hours of a day, who answers a quote in the first days of two weeks. If it has
 the same chance to come at every moment, the logit of the risk rises evenly with the share of the wait that has gone by. What is promised for a time comes near that
-time: silence says little before, and then much; there it rises with the third power of the share. Friction and waits that lapsed before add to both.
+time: silence says little before, and then much; there it rises with the third power of the share. Friction and waits that lapsed before add to both. And whoever brings
+it may say a later date himself: then little is left to guess, whatever is usual in the shop.
 
 Time:    the share is of all hours, where the wait counts working hours too
 Cases:   an expectation of which nothing is known -> `base_of_others`
@@ -21,16 +22,16 @@ from pipeline.risk import RiskBands, Risks, probability
 
 _BASE = {
     "answer_after_quote": -0.7,
-    "bulk_price_after_request": -3.0,
+    "bulk_price_after_request": -3.1,
     "confirmation_after_payment": -5.0,
     "decision_after_approval_request": -1.3,
-    "delivered_by_promise": -3.3,
+    "delivered_by_promise": -3.2,
     "first_scan_after_shipping": -5.0,
     "next_onboarding_step": -2.0,
-    "next_scan_after_scan": -4.8,
-    "quote_after_request": -3.8,
+    "next_scan_after_scan": -4.5,
+    "quote_after_request": -3.9,
     "refund_after_return": -5.0,
-    "retry_after_payment_failure": -4.2,
+    "retry_after_payment_failure": -3.4,
     "shipping_after_confirmation": -4.3,
 }
 """-5: it never lapsed in the shops that this was fitted on."""
@@ -44,33 +45,48 @@ class CaseRisk:
     """Expectation -> at the start of its wait, when nothing went wrong before."""
     base_of_others: float = -3.0
     """The same of all others: one in twenty lapses."""
-    whole_wait: float = 6.9
+    whole_wait: float = 7.0
     """For the whole of the wait, in between by its share. Not below 0."""
     by_its_time: tuple[str, ...] = ("delivered_by_promise",)
     """Expectations of what comes near its due time."""
-    whole_promise: float = 2.4
+    whole_promise: float = 1.3
     """For the whole wait of one of these, in between by the third power of its share. Not below 0."""
-    full_friction: float = 12.7
+    full_friction: float = 9.3
     """For a friction score of 100 of the case, below it by the share. Not below 0."""
-    has_lapsed: float = 0.4
+    has_lapsed: float = 0.3
     """If another wait of the case has lapsed. Not below 0."""
+    said_late: float = 4.2
+    """If the date that was said last of what comes near its due time lies after it. Not below 0."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError on terms that would lower a risk that rises."""
-        if min(self.whole_wait, self.whole_promise, self.full_friction, self.has_lapsed) < 0:
-            message = "risk does not fall with time, friction or waits that lapsed"
+        if min(self.whole_wait, self.whole_promise, self.full_friction, self.has_lapsed, self.said_late) < 0:
+            message = "risk does not fall with time, friction, waits that lapsed or a later date"
             raise ValueError(message)
 
-    def begin(self, expectations: tuple[Expectation, ...], place: Millis, points: Risks, has_lapsed: Mask) -> Risks:
-        """The logit at the start of each wait. `place`: which expectation it is of; `points`: friction of its case."""
+    def begin(self, expectations: tuple[Expectation, ...], place: Millis, met: "MetOf") -> Risks:
+        """The logit at the start of each wait. `place`: which expectation it is of."""
         base = np.array([self.base.get(each.name, self.base_of_others) for each in expectations])
-        found: Risks = base[place] + self.full_friction * np.clip(points, 0.0, MOST) / MOST + self.has_lapsed * has_lapsed
+        friction = self.full_friction * np.clip(met.points, 0.0, MOST) / MOST
+        found: Risks = base[place] + friction + self.has_lapsed * met.has_lapsed + self.said_late * met.is_said_late
         return found
 
     def slope(self, expectations: tuple[Expectation, ...], place: Millis) -> tuple[Risks, Risks]:
         """What the whole of each wait adds to it, and with which power of its share that rises."""
         is_promise = np.array([each.name in self.by_its_time for each in expectations])[place]
         return np.where(is_promise, self.whole_promise, self.whole_wait), np.where(is_promise, 3.0, 1.0)
+
+
+@dataclass(frozen=True)
+class MetOf:
+    """What each wait has met."""
+
+    points: Risks
+    """Friction of its case."""
+    has_lapsed: Mask
+    """Whether another wait of its case has."""
+    is_said_late: Mask
+    """Whether the date that was said last lies after its due time."""
 
 
 FROM_THE_START = np.iinfo(np.int64).min

@@ -14,11 +14,11 @@ import polars as pl
 from pipeline import frames
 from pipeline.attribution import Attribution
 from pipeline.case_log import CaseLog
-from pipeline.case_risk import Waiting
+from pipeline.case_risk import MetOf, Waiting
 from pipeline.fulfilment_rules import FulfilmentRules
-from pipeline.groups import NEVER, Groups, Millis, at, told_ms
+from pipeline.groups import NEVER, Groups, Mask, Millis, at, told_ms
 from pipeline.lapse_rows import can_lapse
-from pipeline.risk import BELOW_FLOOR, ENDED, LAPSED, MET, NOT_TOLD, BandNumbers
+from pipeline.risk import ENDED, LAPSED, LESS_LIKELY, MET, NOT_TOLD, BandNumbers
 from pipeline.risk_tables import AT_RISK
 
 WAIT = frames.schema({"case_key": pl.UInt64, "place": pl.Int16, "event_key": pl.UInt64})
@@ -77,7 +77,7 @@ def at_risk(log: CaseLog, met: Met, rules: FulfilmentRules) -> CasesAtRisk:
     has_lapsed = Groups(lapsed["case"].to_numpy(), log.n).count(np.ones(lapsed.height, dtype=bool)) > 0
     risk, expectations = rules.risk, rules.expectations
     going = Waiting(
-        risk.begin(expectations, place, points[case], has_lapsed[case]),
+        risk.begin(expectations, place, MetOf(points[case], has_lapsed[case], said_late(log, waits, rules))),
         *risk.slope(expectations, place),
         log.ms[waits["last"].to_numpy()],
         waits["lapsed_ms"].to_numpy(),
@@ -146,7 +146,7 @@ def _why(were: pl.DataFrame, log: CaseLog, new: CasesAtRisk, rules: FulfilmentRu
     """Why these waits are at risk no longer: `case_key`, `why`. Frames: WAIT."""
     ids = list(WAIT)
     states = pl.concat(
-        [new.lapsed.with_columns(pl.lit(LAPSED).alias("why")), new.going.with_columns(pl.lit(BELOW_FLOOR).alias("why"))]
+        [new.lapsed.with_columns(pl.lit(LAPSED).alias("why")), new.going.with_columns(pl.lit(LESS_LIKELY).alias("why"))]
     ).unique(ids, keep="first", maintain_order=True)
     found = were.join(states, on=ids, how="left")
     ended = found.select("case_key", "place", pl.coalesce("why", _end(found, log, rules)).alias("why"))
@@ -164,6 +164,16 @@ def _end(waits: pl.DataFrame, log: CaseLog, rules: FulfilmentRules) -> pl.Series
         met, void = (log.cases.last(log.is_of(names))[case[here]] for names in (expectation.expect, expectation.unless))
         is_met[here] = met > void
     return pl.Series("why", np.where(is_met, MET, ENDED).tolist(), pl.String)
+
+
+def said_late(log: CaseLog, waits: pl.DataFrame, rules: FulfilmentRules) -> Mask:
+    """Of which of these waits for a parcel the date that was said last is after the due time."""
+    place = waits["expectation"].to_numpy()
+    is_parcel = np.array([each.key == "parcel" and each.name in rules.risk.by_its_time for each in rules.expectations])[place]
+    eta_ms = at(log.number("eta_at"), log.parcels.last(log.has("eta_at")))
+    said_ms = at(eta_ms, np.where(is_parcel, waits["sub"].to_numpy(), -1))
+    found: Mask = (said_ms != NEVER) & (said_ms > waits["due_ms"].to_numpy())
+    return found
 
 
 def _waits(log: CaseLog, waits: pl.DataFrame) -> pl.DataFrame:

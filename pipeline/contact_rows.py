@@ -2,6 +2,7 @@
 
 Frames:  TicketLog, cases, TEXTS -> rows of frames.CONTACTS, with `partition`, a row a ticket in the order of their numbers
 Cases:   an account that no event says -> that of its order | several events say an order, a channel ... -> the first | a topic, a team, an agent, a priority -> the last
+         what a ticket went up to -> not its first priority
          a ticket of which only a survey is known -> a row, open
 """
 
@@ -25,6 +26,7 @@ def contacts(log: TicketLog, cases: pl.DataFrame, known_by: pl.Series, texts: pl
     """Frames: PERSON + CASE, `linked_by`, `sentiment` and `n_texts_unread` a ticket -> rows of frames.CONTACTS."""
     tickets, begins = log.tickets, log.begins
     said = log.said({name: tickets.first(log.has(name)) for name in _FIRST} | {name: tickets.last(log.has(name)) for name in _LAST})
+    raised = tickets.first(log.is_of(("escalated",)))
     whose = log.whose(begins)
     opened = log.times(begins)
     asked = np.where(log.is_outbound, -1, tickets.first(log.is_of(REPLIES)))
@@ -66,6 +68,7 @@ def contacts(log: TicketLog, cases: pl.DataFrame, known_by: pl.Series, texts: pl
             _else(_else(said["account_id"], of_order), whose["home_account"]).alias("account_id"),
             known_by,
             *(said[name] for name in ("order_id", "session_id", "channel", *_LAST)),
+            _first_priority(log, raised),
             *where.get_columns(),
             pl.Series("is_outbound", log.is_outbound, pl.UInt8),
             _time("opened_at", opened),
@@ -76,13 +79,20 @@ def contacts(log: TicketLog, cases: pl.DataFrame, known_by: pl.Series, texts: pl
             told_ms("first_reply_ms", _since(opened, log.times(asked))),
             told_ms("resolution_ms", _since(opened, log.times(solved))),
             *(pl.Series(name, tickets.count(wanted), pl.UInt32) for name, wanted in counts.items()),
-            pl.Series("is_escalated", tickets.first(log.is_of(("escalated",))) >= 0, pl.UInt8),
+            pl.Series("is_escalated", raised >= 0, pl.UInt8),
             pl.Series("is_bot_only", is_bot_only, pl.UInt8),
             *(_score(log, f"{kind}_answered").alias(kind) for kind in ("csat", "ces")),
             *texts.select("sentiment", "n_texts_unread").get_columns(),
             _status(log),
         ]
     )
+
+
+def _first_priority(log: TicketLog, raised: Places) -> pl.Series:
+    """What each ticket was before the event that raised it."""
+    until = log.of_ticket(raised)
+    is_before = (until < 0) | (np.arange(len(until)) < until)
+    return log.said({"priority": log.tickets.first(log.has("priority") & is_before)})["priority"].alias("first_priority")
 
 
 def _solved(log: TicketLog) -> Places:

@@ -27,6 +27,7 @@ CONTACTS = Table(
             ("team", pl.String, "team that serves, as said last", ""),
             ("agent_id", pl.String, "who serves, as said last", ""),
             ("priority", pl.String, "priority, as said last", ""),
+            ("first_priority", pl.String, "priority, as said first, before it went up; '': none was said by then", ""),
             ("owner", pl.String, "team that owns that step; support, if none is known", ""),
             ("journey", pl.String, "journey it is about: its own, else that of its order, else support", ""),
             (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Risks = NDArray[np.float64]
 BandNumbers = NDArray[np.uint8]
 
-MET, LAPSED, ENDED, BELOW_FLOOR = "met", "lapsed", "ended", "below_floor"
+MET, LAPSED, ENDED, LESS_LIKELY = "met", "lapsed", "ended", "less_likely"
 """Why somebody is no longer at risk: what was expected came, it did not come in time, there is nothing left to wait for; or it is less likely now."""
 
 NOT_TOLD = 0
@@ -38,7 +38,7 @@ class RiskBands:
         if not 0 <= self.floor <= 1:
             message = f"floor is a probability, 0 to 1, not {self.floor}"
             raise ValueError(message)
-        if not 0.01 <= self.width <= 1:
+        if not _NARROWEST <= self.width <= 1:
             message = f"width of a band is {_NARROWEST} to 1, not {self.width}"
             raise ValueError(message)
 

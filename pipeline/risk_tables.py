@@ -20,7 +20,12 @@ AT_RISK = Table(
             ("step", pl.String, "step reached", ""),
             ("owner", pl.String, "team that owns the step, or who has to act", ""),
             ("risk", pl.Float64, "how likely it is that what is expected does not come in time", "0 .. 1"),
-            ("reasons", STRINGS, "what they met, the strongest first; of one that is over why: met, lapsed, ended", ""),
+            (
+                "reasons",
+                STRINGS,
+                "what they met, the strongest first; of one that is over why: met, lapsed, ended, less_likely",
+                "",
+            ),
             ("expectation", pl.String, "what would lapse", ""),
             ("would_lapse_at", TIME, "when, if nothing comes until then", "UTC"),
             ("value_minor", pl.Int64, "money at stake; null: not known", "minor units of currency"),

@@ -120,10 +120,11 @@ def _reuse(parts: pl.DataFrame, state: SessionState) -> pl.Series:
 def _reached(events: pl.DataFrame, no: int, column: str) -> pl.DataFrame:
     """Steps of one journey that these events belong to. Frames: -> REACHED."""
     return (
-        events.select("part", "visitor_key", "partition", "event_ms", "engaged_ms", column)
+        events.select("piece", "part", "visitor_key", "partition", "event_ms", "engaged_ms", column)
         .filter(pl.col(column).is_not_null())
-        .group_by("part", column)
+        .group_by("piece", column)
         .agg(
+            pl.col("part").first(),
             pl.col("visitor_key").first(),
             pl.col("partition").first(),
             pl.col("event_ms").min().alias("first_ms"),
@@ -153,9 +154,9 @@ def _summed(reached: pl.DataFrame) -> pl.DataFrame:
 def _commits(events: pl.DataFrame, no: int, column: str, commit: int) -> pl.DataFrame:
     """The first event of each part from the commit step of one journey on. Frames: -> COMMITS."""
     return (
-        events.select("part", "visitor_key", "partition", "event_ms", "tie", "event_key", "event_low", column)
+        events.select("piece", "part", "visitor_key", "partition", "event_ms", "tie", "event_key", "event_low", column)
         .filter(pl.col(column) >= commit)
-        .unique("part", keep="first", maintain_order=True)  # in the order of the events: the first row is the first event
+        .unique("piece", keep="first", maintain_order=True)  # in the order of the events: the first row is the first event
         .with_columns(
             pl.lit(no, dtype=pl.Int16).alias("journey"),
             pl.col("event_ms").alias("ms"),

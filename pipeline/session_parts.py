@@ -60,7 +60,7 @@ PARTS = frames.schema(
         "rises_ms": pl.Int64,
     }
 )
-"""The stream of a part is not kept: it follows from `visitor_key` and `session_id` (`with_stream`). `engaged_ms` ends at 49 days. `part`: made from its first event when it was first seen; links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
+"""The stream of a part is not kept: it follows from `visitor_key` and `session_id` (`with_stream`). `engaged_ms` ends at 49 days. `part`: made from its first event when it was first seen, so one in every site that has that id; with `visitor_key` links REACHED, COMMITS and signals to it. `session_id`: as emitted. `is_reused`: the emitter
 used the id again after it was forgotten. `is_quiet`: it was last sent as closed. `sent_ms`: its last event when it was last sent. `at_risk`: the band of risk that
 was told last (risk.RiskBands); `rises_ms`: the watermark beyond which it is another one, if no event comes; both null: kept by a version that told nobody."""
 
@@ -296,17 +296,18 @@ def _order(rows: pl.DataFrame, by: tuple[str, str], *, none_ms: int) -> NDArray[
 
 
 def lasts(events: pl.DataFrame) -> pl.DataFrame:
-    """The last order, cart and amount that each part named. Frames: events in order, with `part` -> LASTS."""
+    """The last order, cart and amount that each part named. Frames: events in order, with `piece` and `part` -> LASTS."""
     none = pl.lit(None)
     said = (
         (ORDER, "order_id", {"text": pl.col("order_id"), "amount_minor": none, "currency": none}),
         (CART, "cart_id", {"text": pl.col("cart_id"), "amount_minor": none, "currency": none}),
         (AMOUNT, "amount_minor", {"text": none}),
     )
-    events = events.select("part", "visitor_key", "partition", "event_ms", "tie", "order_id", "cart_id", "amount_minor", "currency")
+    of_part = ("piece", "part", "visitor_key", "partition", "event_ms", "tie")
+    events = events.select(*of_part, "order_id", "cart_id", "amount_minor", "currency")
     found = [
         events.filter(pl.col(told_by).is_not_null())
-        .unique("part", keep="last", maintain_order=True)
+        .unique("piece", keep="last", maintain_order=True)
         .with_columns(pl.lit(kind).alias("kind"), pl.col("event_ms").alias("ms"), **values)
         .select(pl.col(name).cast(dtype) for name, dtype in LASTS.items())
         for kind, told_by, values in said

@@ -64,7 +64,7 @@ SIGNS: tuple[Sign, ...] = (
     ),
     Sign(
         4, "help_for_simple_tasks", "Help needed for simple tasks", "ticket",
-        "tickets", "asked how to do something simple (topic `how_to`)",
+        "tickets", "asked how to do something simple (topic how_to)",
         0.15, 30, "ours: one in seven; the event contract keeps the topic for this",
     ),
     Sign(
@@ -94,7 +94,7 @@ SIGNS: tuple[Sign, ...] = (
     ),
     Sign(
         10, "small_issues_escalate", "Small issues that escalate", "ticket",
-        "tickets that were not urgent at first, about no overdue order", "went up, were passed on twice or opened again twice",
+        "tickets of no high priority at first, about no overdue order", "went up, were passed on twice or opened again twice",
         0.10, 30, "ours: one in ten; two transfers as `transferred_twice`",
     ),
 )  # fmt: skip

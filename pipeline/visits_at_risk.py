@@ -15,7 +15,7 @@ from pipeline import frames
 from pipeline.attribution import ORDER_AFTER_COMMIT
 from pipeline.groups import NEVER, Mask, Millis, Places, rows_or_none
 from pipeline.journey_map import step_places, step_table
-from pipeline.risk import BELOW_FLOOR, ENDED, LAPSED, MET, NOT_TOLD, BandNumbers, Risks
+from pipeline.risk import ENDED, LAPSED, LESS_LIKELY, MET, NOT_TOLD, BandNumbers, Risks
 from pipeline.risk_tables import AT_RISK
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
@@ -120,7 +120,7 @@ def _chosen(told: Told, chosen: Mask, risk: Risks, now_ms: Millis, is_over: Mask
     )
 
 
-_WHY = {"converted": MET, "abandoned": LAPSED, "open": BELOW_FLOOR}
+_WHY = {"converted": MET, "abandoned": LAPSED, "open": LESS_LIKELY}
 
 
 def _reasons(told: Told, chosen: Mask) -> pl.DataFrame:

@@ -30,6 +30,7 @@ LOW_CARDINALITY = frozenset(
         "event_type",
         "expectation",
         "family",
+        "first_priority",
         "furthest_step",
         "instance",
         "journey",

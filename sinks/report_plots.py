@@ -12,8 +12,10 @@ from html import escape
 
 Values = Sequence[float | None]
 
-_LETTER = 7.0
-"""Width of a letter, about, in the units of a plot."""
+_LETTER = 6.6
+"""Width of a letter of a name, about, in the units of a plot: bold, and of a wide face."""
+_INSET = 34
+"""A dot of 0 or 100 points lies so far inside the map, so that it is whole and covers no corner's name."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Dot:
 
 
 def plain(text: object) -> str:
-    """A text of data as a page can have it: escaped, and without what no document may hold."""
+    """A text of data as a page can have it: escaped, without what no document may hold, and no line ends before a %."""
     shown = "".join(letter if letter.isprintable() else " " for letter in str(text))
-    return escape(shown, quote=True)
+    return escape(shown, quote=True).replace(" %", "&#160;%")
 
 
 def weekly_lines(mondays: Sequence[date], lines: Sequence[Line], border: float) -> str:
@@ -97,10 +99,10 @@ def owner_map(dots: Sequence[Dot], border: float) -> str:
     width, height, left, right, top, bottom = 720, 470, 44, 16, 14, 40
 
     def x(points: float) -> float:
-        return left + (width - left - right) * points / 100
+        return left + _INSET + (width - left - right - 2 * _INSET) * points / 100
 
     def y(points: float) -> float:
-        return top + (height - top - bottom) * (1 - points / 100)
+        return top + _INSET + (height - top - bottom - 2 * _INSET) * (1 - points / 100)
 
     middle, corner = (x(border), y(border)), (width - right, height - bottom)
     parts = [
@@ -125,7 +127,7 @@ def owner_map(dots: Sequence[Dot], border: float) -> str:
     parts.append(f'<text class="name" x="{(left + width - right) / 2:.0f}" y="{height - 6}" text-anchor="middle">service</text>')
     turned = f'transform="translate(13 {(top + height - bottom) / 2:.0f}) rotate(-90)"'
     parts.append(f'<text class="name" {turned} text-anchor="middle">experience</text>')
-    taken += [(x(dot.x) - 9, y(dot.y) - 9, x(dot.x) + 9, y(dot.y) + 9) for dot in dots]
+    taken += [(x(dot.x) - 6, y(dot.y) - 6, x(dot.x) + 6, y(dot.y) + 6) for dot in dots]
     inside = (left, top, width - right, height - bottom)
     for dot in sorted(dots, key=lambda each: -each.weight):
         dot_x, dot_y, radius = x(dot.x), y(dot.y), 5 + 11 * dot.weight**0.5
@@ -141,17 +143,17 @@ Box = tuple[float, float, float, float]
 
 
 def _label(text: str, dot: tuple[float, float, float], taken: list[Box], inside: Box) -> tuple[float, float, str]:
-    """A place beside a dot where no other label and no other dot is, if there is one; it is taken then."""
+    """A place beside a dot that covers least of other labels and dots, of equals the nearest; it is taken then."""
     x, y, radius = dot
     gap = radius + 5
-    tried = [
+    beside = [
         (x + gap if anchor == "start" else x - gap, y + 4 + step, anchor)
-        for step in (0, -14, 14, -28, 28, -42, 42, -56, 56)
+        for step in (0, -14, 14, -28, 28, -42, 42)
         for anchor in ("start", "end")
     ]
-    within = [each for each in tried if _within(_box(text, *each), inside)]
-    free = [each for each in within if not any(_overlap(_box(text, *each), other) for other in taken)]
-    found = next(iter([*free, *within, *tried]))
+    tried = [*beside[:2], (x, y + radius + 14, "middle"), (x, y - radius - 6, "middle"), *beside[2:]]
+    within = [each for each in tried if _within(_box(text, *each), inside)] or tried
+    found = min(within, key=lambda each: sum(_overlap(_box(text, *each), other) for other in taken))
     taken.append(_box(text, *found))
     return found
 
@@ -159,15 +161,18 @@ def _label(text: str, dot: tuple[float, float, float], taken: list[Box], inside:
 def _box(text: str, x: float, y: float, anchor: str) -> Box:
     """What a text covers, about."""
     wide = _LETTER * len(text)
-    return (x, y - 11, x + wide, y + 3) if anchor == "start" else (x - wide, y - 11, x, y + 3)
+    begin = x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+    return (begin, y - 11, begin + wide, y + 3)
 
 
 def _within(box: Box, inside: Box) -> bool:
     return box[0] >= inside[0] and box[1] >= inside[1] and box[2] <= inside[2] and box[3] <= inside[3]
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlap(one: Box, other: Box) -> float:
+    """The area that both cover."""
+    wide, high = (min(one[at + 2], other[at + 2]) - max(one[at], other[at]) for at in (0, 1))
+    return max(wide, 0.0) * max(high, 0.0)
 
 
 def small_line(values: Values, style: str) -> str:

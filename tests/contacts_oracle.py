@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import polars as pl
@@ -104,6 +105,7 @@ def contact_row(person: Person, events: Sequence[Row], rules: JourneysRules) -> 
         session_id=first_of(events, "session_id"),
         channel=first_of(events, "channel"),
         **{name: last_of(events, name) for name in ("topic", "team", "agent_id", "priority")},
+        first_priority=first_of(takewhile(lambda event: event["event_type"] != "escalated", events), "priority"),
         journey=journey,
         step=step,
         owner=owner_of(journey, step, rules),

@@ -87,6 +87,7 @@ SPOKEN: tuple[Event, ...] = (
     {"event_type": "transferred", "team": "back office"},
     {"event_type": "transferred", "team": "care"},
     {"event_type": "escalated"},
+    {"event_type": "escalated", "priority": "urgent"},
     {"event_type": "customer_left"},
     {"event_type": "solved"},
     {"event_type": "solved", "agent_id": "a1"},

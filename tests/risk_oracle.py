@@ -116,9 +116,9 @@ def case_row(case: Case, everything: list[Row]) -> Row | None:
             if goes_on(wait, due, now):
                 began = wait.last["event_at"]
                 share = max(now - began, timedelta(0)) / max(due - began, MS)
-                band = band_of(
-                    logistic(begin + (term.whole_promise * share**3 if is_promise else term.whole_wait * share)), rules.risk_bands
-                )
+                waited = term.whole_promise * share**3 if is_promise else term.whole_wait * share
+                waited += term.said_late if is_promise and said_late(case, wait) else 0.0
+                band = band_of(logistic(begin + waited), rules.risk_bands)
                 likely.append((-band, due, place, expectation))
     if not likely or (best := min(likely, key=lambda each: each[:3]))[0] == 0:
         return None
@@ -138,6 +138,12 @@ def case_row(case: Case, everything: list[Row]) -> Row | None:
         "currency": case.first("currency") or "",
         "band": -band,
     }
+
+
+def said_late(case: Case, wait: Wait) -> bool:
+    """Whether the date that was said last of its parcel is after its due time."""
+    said = [event["eta_at"] for event in case.parcels()[wait.first["delivery_id"]] if event.get("eta_at") is not None]
+    return bool(said) and said[-1] > wait.due
 
 
 def goes_on(wait: Wait, due: datetime, now: datetime) -> bool:

@@ -47,7 +47,7 @@ WHOLE = (
 def test_a_ticket_is_one_row_with_all_its_numbers():
     assert contact(*WHOLE) == {
         "site": "shop", "ticket_id": "t1", "visitor_id": "v1", "customer_id": "anna", "account_id": "acme",
-        "linked_by": "customer", "order_id": "o1", "session_id": "s1", "channel": "chat", "topic": "lost", "team": "parcels", "agent_id": "a2", "priority": "urgent",
+        "linked_by": "customer", "order_id": "o1", "session_id": "s1", "channel": "chat", "topic": "lost", "team": "parcels", "agent_id": "a2", "priority": "urgent", "first_priority": "normal",
         "owner": "shop", "journey": "order", "step": "placed", "is_outbound": 0,
         "opened_at": clock("10:00"), "first_reply_at": clock("10:01"), "first_human_reply_at": clock("11:00"),
         "solved_at": clock("16:00"), "closed_at": clock("+3d 16:00"), "first_reply_ms": 60_000, "resolution_ms": 6 * HOUR_MS,

@@ -337,16 +337,35 @@ def test_the_page_shows_plots_of_what_there_is():
     assert [len(run.attrib["points"].split()) for run in runs] == [2, 2]
 
 
-def test_labels_on_the_map_do_not_lie_on_each_other():
-    dots = [Dot(f"journey / owner {n}", 60 + n, 80 - n % 3, 0.1, "") for n in range(6)]
+CROWDS = {
+    "side by side": [Dot(f"journey / owner {n}", 60 + n, 80 - n % 3, 0.1, "") for n in range(6)],
+    "in a corner, and at the edge": [
+        Dot("shop / shop", 79, 0, 1.0, ""), Dot("shop / logistics", 62, 85, 0.18, ""), Dot("shop / payments", 87, 78, 0.17, ""), Dot("order / shop", 87.5, 100, 0.02, ""),
+        Dot("order / carrier", 94, 91, 0.01, ""), Dot("shop / catalogue", 83, 92, 0.0, ""), Dot("shop / marketing", 87, 94, 0.0, ""),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dots", CROWDS.values(), ids=list(CROWDS))
+def test_names_on_the_map_do_not_lie_on_each_other_nor_dots_on_the_edge(dots):
+    drawn = ET.fromstring(owner_map(dots, 50))
     boxes = []
-    for text in ET.fromstring(owner_map(dots, 50)).iter("text"):
-        if text.attrib["class"] == "label":
+    for text in drawn.iter("text"):
+        if text.attrib["class"] in {"label", "corner"}:
             x, y, wide = float(text.attrib["x"]), float(text.attrib["y"]), 6.5 * len(text.text or "")
-            boxes.append((x, x + wide, y) if text.attrib["text-anchor"] == "start" else (x - wide, x, y))
-    assert len(boxes) == 6
+            begin = x - wide * {"start": 0, "middle": 0.5, "end": 1}[text.attrib["text-anchor"]]
+            boxes.append((begin, begin + wide, y))
+    assert len(boxes) == len(dots) + 4
     for one, other in itertools.combinations(boxes, 2):
         assert one[1] <= other[0] or other[1] <= one[0] or abs(one[2] - other[2]) > 11
+    within = (
+        next(drawn.iter("rect")).attrib["x"],
+        max(float(each.attrib["y"]) + float(each.attrib["height"]) for each in drawn.iter("rect")),
+    )
+    for dot in drawn.iter("circle"):
+        x, y, radius = (float(dot.attrib[name]) for name in ("cx", "cy", "r"))
+        assert x - radius > float(within[0])
+        assert y + radius < within[1]
 
 
 def test_a_page_that_cannot_be_written_is_an_error_that_names_it(shop, run):

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.case_risk import FROM_THE_START, CaseRisk, Waiting
+from pipeline.case_risk import FROM_THE_START, CaseRisk, MetOf, Waiting
 from pipeline.friction import WEIGHTS
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.groups import NEVER
@@ -16,7 +16,7 @@ from pipeline.session_risk import SessionRisk
 from pipeline.session_rules import SessionRules
 from pipeline.sessions import SessionsFold
 from tests import told_risk
-from tests.builders import MONDAY, cart, click, clock, frame, identify, order, product, purchase, records, watermarks
+from tests.builders import MONDAY, cart, click, clock, frame, happened, identify, order, product, purchase, records, watermarks
 from tests.commerce_strategies import RULES as CASE_RULES
 from tests.views import told
 
@@ -239,9 +239,33 @@ def test_a_wait_is_in_a_band_from_the_time_at_which_its_risk_is_that_great():
     assert then[1][0] == waiting.crosses_ms(0.6)[0]
 
 
-def test_the_risk_of_a_wait_rises_with_time_friction_and_lapses():
-    rule, place = CaseRisk(), np.zeros(3, dtype=np.int64)
-    begin = rule.begin(CASE_RULES.expectations, place, np.array([0.0, 30.0, 30.0]), np.array([False, False, True]))
+def test_a_parcel_whose_carrier_says_a_date_after_the_promise_is_at_risk_at_once_and_until_he_takes_it_back():
+    """Whatever is usual in the shop: on a day on which all parcels are late each says so itself."""
+    promised = {"family": "order", **order(at="10:00", promised_at=clock("+3d 18:00"))}
+    on_its_way = parcel("in_transit", "20:00", eta_at=clock("+3d 12:00"))
+    moved, back = (
+        parcel("eta_changed", "20:30", eta_at=clock("+5d 12:00")),
+        parcel("eta_changed", "21:00", eta_at=clock("+3d 10:00")),
+    )
+
+    assert rows(CASES, [promised, on_its_way], until=clock("+1d 10:00")).is_empty()
+    found = rows(CASES, [promised, on_its_way], [moved], until=clock("20:31")).to_dicts()
+    assert [(row["expectation"], row["owner"], row["reasons"]) for row in found] == [
+        ("delivered_by_promise", "carrier", ["eta_slip"])
+    ]
+    assert found[0]["risk"] > 0.9
+    over = rows(CASES, [promised, on_its_way], [moved], [back], until=clock("21:01")).to_dicts()[-1]
+    assert (over["is_over"], over["reasons"]) == (1, ["less_likely"])
+
+
+def parcel(event_type, at, **fields):
+    return {"family": "delivery", **happened(event_type, at, {"order_id": "1001", "delivery_id": "p1", **fields}, {})}
+
+
+def test_the_risk_of_a_wait_rises_with_time_friction_and_lapses_and_a_later_date():
+    rule, place = CaseRisk(), np.zeros(4, dtype=np.int64)
+    met = MetOf(np.array([0.0, 30.0, 30.0, 30.0]), np.array([False, False, True, True]), np.array([False, False, False, True]))
+    begin = rule.begin(CASE_RULES.expectations, place, met)
 
     assert (np.diff(begin) > 0).all()
     waiting = Waiting(begin[:1], *rule.slope(CASE_RULES.expectations, place[:1]), np.zeros(1, dtype=np.int64), np.array([100]))

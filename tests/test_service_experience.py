@@ -235,7 +235,7 @@ def counted(tables: dict[str, list[Row]]) -> Facts:
             continue
         add({("", "")}, "orders", row["opened_at"], 1)
         promised, customer = row["promised_at"], customers.get(row["customer_id"])
-        if promised is not None and (row["delivered_at"] is not None or row["is_late"]):
+        if promised is not None and promised <= last and (row["delivered_at"] is not None or row["is_late"]):
             add({("", ""), ("order", ""), ("order", "carrier")}, "late_share", promised, row["is_late"])
         if (
             customer
@@ -366,3 +366,19 @@ def test_two_lapses_of_one_order_are_one_loss_with_the_money_of_the_first_that_k
         ("order", "carrier"): (1, 4_900),
         ("order", "shop"): (1, 5_000),
     }
+
+
+def test_what_is_promised_for_a_time_after_all_that_was_seen_is_neither_late_nor_in_time(store):
+    """A replay lets every promise pass, and what came early is no share of a week that is not over."""
+    seen = {"case_type": "order", "opened_at": MONDAY, "delivered_at": MONDAY + 2 * DAY}
+    orders = [
+        {"order_id": "in time", "promised_at": MONDAY, **seen},
+        {"order_id": "early", "promised_at": MONDAY + 9 * DAY, **seen},
+        {"order_id": "unknown", "promised_at": MONDAY + 9 * DAY, "is_late": 1, **seen, "delivered_at": None},
+    ]
+    with store.open() as opened:
+        opened.write("cases", rows_of("cases", *orders), token="cases")
+    with Reader(store.dsn, store.database) as reader:
+        assert reader.query("SELECT id FROM experience_facts WHERE measure = 'late_share' AND journey = ''")["id"].to_list() == [
+            "in time"
+        ]

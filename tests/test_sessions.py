@@ -254,6 +254,21 @@ def test_the_same_id_on_another_site_is_another_event(run):
     assert len(out.sessions) == 2
 
 
+def test_two_sites_that_give_their_events_the_same_ids_share_nothing(run):
+    """Ids are unique within a site: shops that count their events from 1 have the same ones at the same time."""
+    visit = (cart(at="10:00", event_id="e1", cart_id="c1"), checkout(at="10:01", event_id="e2", amount_minor=900, currency="EUR"))
+    out = run(*visit, *({**event, "site": "outlet"} for event in visit), until="11:00")
+
+    sites = ("outlet", "shop")
+    assert sorted(out.of("steps", "site", "step", "n_events")) == [
+        (site, step, 1) for site in sites for step in ("cart", "checkout")
+    ]
+    assert sorted(out.of("sessions", "site", "status", "furthest_step", "cart_id", "cart_value_minor")) == [
+        (site, "abandoned", "checkout", "c1", 900) for site in sites
+    ]
+    assert sorted(out.of("outcomes", "site", "step")) == [(site, "checkout") for site in sites]
+
+
 @pytest.mark.parametrize("cut_before", [False, True])
 def test_an_id_is_forgotten_after_the_horizon(cut_before):
     first, again = view(at="10:00", event_id="e1"), view(at="12:00", event_id="e1")

@@ -11,6 +11,9 @@ SELECT
 FROM contacts_now AS c
 LEFT ANY JOIN
 (
-    SELECT site, ticket_id FROM outcomes_now WHERE expectation = 'first_human_reply_after_ticket' AND ticket_id != ''
+    SELECT o.site AS site, o.ticket_id AS ticket_id
+    FROM outcomes_now AS o
+    INNER JOIN sites_now AS n ON o.site = n.site
+    WHERE o.expectation = 'first_human_reply_after_ticket' AND o.ticket_id != '' AND o.due_at <= n.last_at
 ) AS l ON c.site = l.site AND c.ticket_id = l.ticket_id
 WHERE c.is_outbound = 0

@@ -7,7 +7,7 @@ WITH
         FROM outcomes_now AS o
         INNER JOIN cases_now AS k ON o.site = k.site AND o.order_id = k.order_id
         INNER JOIN sites_now AS n ON o.site = n.site
-        WHERE k.case_type = 'order' AND o.status IN ('silent', 'contacted') AND o.due_at <= n.last_at AND o.ticket_id = ''
+        WHERE k.case_type = 'order' AND (o.status IN ('silent', 'contacted') OR o.contacted_at < o.recovered_at) AND o.due_at <= n.last_at AND o.ticket_id = ''
             AND o.expectation NOT IN ('order_after_commit', 'next_order', 'retry_after_payment_failure', 'answer_after_quote')
         GROUP BY o.site, o.order_id, o.journey, o.owner
     ),

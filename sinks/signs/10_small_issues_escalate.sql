@@ -1,5 +1,4 @@
--- Small issues that escalate: tickets that were not urgent to begin with and about no order that was overdue, and yet go up, or around.
--- The priority is that said last, and whatever goes up is urgent by then: what went up was not urgent before.
+-- Small issues that escalate: tickets that began as nothing urgent and about no order that was overdue, and yet go up, or around.
 SELECT
     c.site AS site,
     c.journey AS journey,
@@ -18,5 +17,5 @@ LEFT ANY JOIN
     GROUP BY site, order_id
 ) AS l ON c.site = l.site AND c.order_id = l.order_id
 WHERE c.is_outbound = 0
-    AND (c.is_escalated = 1 OR lower(c.priority) NOT IN ('urgent', 'critical'))
+    AND lower(c.first_priority) NOT IN ('high', 'urgent', 'critical')
     AND NOT (c.order_id != '' AND l.order_id != '' AND l.first_due_at <= c.opened_at)

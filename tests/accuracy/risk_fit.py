@@ -64,9 +64,10 @@ def of_cases(rows: pl.DataFrame) -> dict[str, float]:
         share * by_its_time,
         rows["points"].to_numpy().clip(0, MOST) / MOST,
         rows["has_lapsed"].to_numpy(),
+        rows["is_said_late"].to_numpy(),
     ]
     found = fitted(np.column_stack([*of_each, *terms]).astype(float), rows["came"].to_numpy().astype(float))
-    return dict(zip([*names, "whole_wait", "whole_promise", "full_friction", "has_lapsed"], found, strict=True))
+    return dict(zip([*names, "whole_wait", "whole_promise", "full_friction", "has_lapsed", "said_late"], found, strict=True))
 
 
 if __name__ == "__main__":

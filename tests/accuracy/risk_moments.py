@@ -12,10 +12,10 @@ import polars as pl
 
 from pipeline import case_signals
 from pipeline.case_log import CaseLog
-from pipeline.case_risk import Waiting
+from pipeline.case_risk import MetOf, Waiting
 from pipeline.case_views import Told
 from pipeline.case_views import told as told_of_cases
-from pipeline.cases_at_risk import WAIT
+from pipeline.cases_at_risk import WAIT, said_late
 from pipeline.events import event_schema
 from pipeline.frames import WATERMARKS
 from pipeline.fulfilment import FulfilmentFold
@@ -92,7 +92,7 @@ def _open_visits(state: SessionState, reached: pl.DataFrame, rules: SessionRules
 
 def cases(shop: Simulated, seed: int, n_moments: int, rules: FulfilmentRules = CASES) -> pl.DataFrame:
     """A row a wait that goes on and moment: `risk`, `came` (it lapsed), `is_told` (of all that its case waits for, what is told), `expectation`, and the terms: `share` of the
-    wait that has gone by, `points`, `has_lapsed`."""
+    wait that has gone by, `points`, `has_lapsed`, `is_said_late`."""
     log = commerce(shop)
     at_ms = log["record_at"].to_physical().to_numpy()
     drawn = np.sort(np.random.default_rng(seed).uniform(at_ms[0], at_ms[-1], n_moments))
@@ -127,7 +127,8 @@ def _waiting(state: FulfilmentState, reached: pl.DataFrame, rules: FulfilmentRul
     case_key = log.known["case_key"].gather(going["case"])
     has_lapsed = case_key.is_in(told_of.at_risk.lapsed["case_key"].unique().to_list()).to_numpy()
     began_ms, due_ms = log.ms[going["last"].to_numpy()], going["lapsed_ms"].to_numpy()
-    begin = rules.risk.begin(rules.expectations, place, points, has_lapsed)
+    is_said_late = said_late(log, going, rules)
+    begin = rules.risk.begin(rules.expectations, place, MetOf(points, has_lapsed, is_said_late))
     waiting = Waiting(begin, *rules.risk.slope(rules.expectations, place), began_ms, due_ms)
     told = told_of.at_risk.waits.with_columns(is_told=pl.lit(value=True))
     share = np.clip((log.now_ms[case] - began_ms) / np.maximum(due_ms - began_ms, 1), 0.0, 1.0)
@@ -142,6 +143,7 @@ def _waiting(state: FulfilmentState, reached: pl.DataFrame, rules: FulfilmentRul
                 "share": share,
                 "points": points,
                 "has_lapsed": has_lapsed,
+                "is_said_late": is_said_late,
             }
         )
         .join(told.unique(), on=list(WAIT), how="left")

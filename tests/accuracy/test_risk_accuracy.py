@@ -88,7 +88,7 @@ def test_a_risk_is_about_as_often_right_as_it_says(capsys):
 
 
 @pytest.mark.bench
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_a_risk_is_right_over_many_shops(capsys):
     """With enough of everything that the bands mean something; and beside it, with no floor, shops in which parcels are late for half of every day: that is not what is usual."""
     first = drawn_seed()
