@@ -320,7 +320,7 @@ def feed(
         str,
         typer.Option(
             metavar="NAME",
-            help="What goes wrong: calm, payment_outage, slow_mobile, broken_coupon, late_parcels, rfq_stall, support_flood.",
+            help="What goes wrong: calm, payment_outage, slow_mobile, broken_coupon, late_parcels, silent_carrier, rfq_stall, support_flood.",
         ),
     ] = "calm",
     truth: Annotated[
