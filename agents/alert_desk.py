@@ -34,7 +34,8 @@ SAID_ON = timedelta(minutes=15)
 """So long an Alertmanager is told that an alert is over, should it restart meanwhile; so does Prometheus."""
 
 PATIENCE = timedelta(minutes=2)
-"""So long nobody is told that an alert was taken back: who goes on after a crash takes back what had been said since the checkpoint, and mostly says it again."""
+"""So long nobody is told that an alert was taken back, or is open though it was over: who goes on after a crash takes back what had been said since the checkpoint, and
+mostly says it again."""
 
 KEPT = schema({"partition": pl.Int32, "row": pl.String, "told": pl.String, "taken_at": TIME})
 _TIMES = tuple(name for name, dtype in ALERTS.schema.items() if dtype == TIME)
@@ -70,13 +71,17 @@ class Known:
     row: Alert
     taken_at: datetime
     told: dict[str, Told] = field(default_factory=dict)
-    before: Alert | None = None
-    """The row before that which takes it back."""
 
     def shown(self, now: datetime) -> Alert:
-        """The row that counts by now."""
-        waits = self.before is not None and status(self.row) == RETRACTED and now - self.taken_at < PATIENCE
-        return self.before if waits and self.before is not None else self.row
+        """The row that counts by now; what takes an alert back says beside that what it took back."""
+        return {**self.row, "is_deleted": 0} if self._is_fresh(now) and status(self.row) == RETRACTED else self.row
+
+    def waits(self, last: Told | None, now: datetime) -> bool:
+        """Whether it is open, and whoever was told last that it is over is not told of that yet."""
+        return last is not None and last.state == RESOLVED and status(self.row) == OPEN and self._is_fresh(now)
+
+    def _is_fresh(self, now: datetime) -> bool:
+        return now - self.taken_at < PATIENCE
 
     @property
     def key(self) -> Key:
@@ -99,8 +104,11 @@ class News:
     @property
     def idempotency_key(self) -> str:
         """The same for the same news, however often it is sent."""
-        is_update = self.last is not None and self.last.state == self.state
-        return f"{self.row['alert_id']}:{self.state}" + (f":{self.row['updated_at']:%Y%m%dT%H%M%SZ}" if is_update else "")
+        key, last = f"{self.row['alert_id']}:{self.state}", self.last
+        if last is None or last.state == RESOLVED or not self.state.startswith(OPEN):
+            return key
+        # As bad as it was once before it became worse is news of its own.
+        return key + (f":{self.row['updated_at']:%Y%m%dT%H%M%SZ}" if last.state == self.state else f":{last.version}")
 
 
 class Desk:
@@ -124,7 +132,6 @@ class Desk:
                 self._known[key] = Known(partition, row, now)
                 self._make_room(now)
             elif row["version"] > known.row["version"]:
-                known.before = known.shown(now) if status(row) == RETRACTED else None
                 known.row, known.taken_at, known.partition = row, now, partition
             self._changed(partition)
 
@@ -143,7 +150,7 @@ class Desk:
                 row = each.shown(now)
                 is_heard = last is not None and _is_heard(row, last, now)
                 is_new = self._due_of(channel, each, now) is not None
-                if is_heard or is_new:
+                if (is_heard and not each.waits(last, now)) or is_new:
                     found.append(News(each.key, row, state(row), last, is_new))
         return found
 
@@ -241,7 +248,9 @@ class Desk:
                 return None
         elif not is_open:
             return is_now if last.is_open else None
-        elif (last.state, last.labels) == (is_now, labels(row)) and not (channel.has_updates and row["version"] > last.version):
+        elif known.waits(last, now) or (
+            (last.state, last.labels) == (is_now, labels(row)) and not (channel.has_updates and row["version"] > last.version)
+        ):
             return None
         return None if self._mutes.cover(row, now) else is_now
 
