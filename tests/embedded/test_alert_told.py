@@ -148,15 +148,19 @@ class Way:
         return [(said["alert"]["alert_id"], said["state"].partition("-")[0]) for said in news.values()]
 
     def published(self):
-        """alert_id -> what the topic says of it, one after the other; what was said again counts once."""
+        """alert_id -> what the topic says of it, one after the other; what was said again after a kill, or taken back before, counts once."""
         contract, rows = fastavro.parse_schema(dict(schema("alerts"))), []
         for message in self.broker.read(f"{self.broker.prefix}.alerts"):
-            rows.append(fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), contract, None))
-            assert json.loads(message.key()) == {"site": rows[-1]["site"], "alert_id": rows[-1]["alert_id"]}
-        opened, said = {}, {}
-        for row in sorted(rows, key=lambda row: row["version"]):
-            assert not row["is_deleted"]
-            assert opened.setdefault(row["alert_id"], row["opened_at"]) == row["opened_at"], "it opened once"
+            if message.value() is not None:
+                rows.append(fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), contract, None))
+                assert json.loads(message.key()) == {"site": rows[-1]["site"], "alert_id": rows[-1]["alert_id"]}
+        rows.sort(key=lambda row: row["version"])
+        newest = {row["alert_id"]: row for row in rows}
+        opened = {(row["alert_id"], row["opened_at"]) for row in rows}
+        assert len(opened) == len(newest), "each opened once"
+        assert not any(row["is_deleted"] for row in newest.values())
+        said = {}
+        for row in rows:
             said.setdefault(row["alert_id"], {})[row["updated_at"], row["status"]] = row["status"]
         return {alert_id: list(statuses.values()) for alert_id, statuses in said.items()}
 
@@ -173,6 +177,11 @@ class Way:
 
 def states(told, alert_id):
     return [state for of, state in told if of == alert_id]
+
+
+def is_once(said):
+    """Whether it opens, and is over, and nothing comes after that."""
+    return len(said) > 1 and said == ["open"] * (len(said) - 1) + ["resolved"]
 
 
 @pytest.mark.parametrize("broker", [EMBEDDED], indirect=True)
@@ -210,8 +219,9 @@ def test_an_alert_opens_once_and_is_over_once_though_the_worker_is_killed_betwee
     assert shown["look_at"]
     told = states(way.told(), alert_id)
     assert len(told) == len(way.told()), "and nobody was told of anything else"
-    assert told == ["open"] * (len(told) - 1) + ["resolved"]
-    assert way.published() == {alert_id: told}
+    assert is_once(told)
+    (published,) = way.published().values()
+    assert is_once(published)
 
 
 @pytest.mark.chaos
@@ -222,7 +232,7 @@ def test_whenever_the_worker_is_killed_no_alert_opens_twice_and_no_resolution_is
 ):
     dice = random.Random(SEED)
     broken = Shock("broken", begins_ms=BEGINS_H * HOUR_MS, lasts_ms=LASTS_H * HOUR_MS, obstacle="page_error", chance=0.8)
-    shop = Simulator(SEED, monday(), visitors_per_day=6_000, scenario=Scenario("broken", pages=broken))
+    shop = Simulator(SEED, monday(), visitors_per_day=3_000, scenario=Scenario("broken", pages=broken))
     way = Way(broker, server_store, tmp_path, other_receiver, None, commerce=True, shop=shop)
     way.send(BEGINS_H)
     way.hire()
@@ -247,6 +257,5 @@ def test_whenever_the_worker_is_killed_no_alert_opens_twice_and_no_resolution_is
         Console(highlight=False).print(f"\nseed {SEED}, {broker.kind}: {n_kills} kills, {what}")
     assert set(published) == set(stored) == dict(told).keys()
     for alert_id, said in published.items():
-        assert said == ["open"] * (len(said) - 1) + ["resolved"]
-        heard = states(told, alert_id)
-        assert heard == ["open"] * (len(heard) - 1) + ["resolved"]
+        assert is_once(said)
+        assert is_once(states(told, alert_id))
