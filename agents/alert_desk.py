@@ -72,16 +72,10 @@ class Known:
     taken_at: datetime
     told: dict[str, Told] = field(default_factory=dict)
 
-    def shown(self, now: datetime) -> Alert:
-        """The row that counts by now; what takes an alert back says beside that what it took back."""
-        return {**self.row, "is_deleted": 0} if self._is_fresh(now) and status(self.row) == RETRACTED else self.row
-
     def waits(self, last: Told | None, now: datetime) -> bool:
-        """Whether it is open, and whoever was told last that it is over is not told of that yet."""
-        return last is not None and last.state == RESOLVED and status(self.row) == OPEN and self._is_fresh(now)
-
-    def _is_fresh(self, now: datetime) -> bool:
-        return now - self.taken_at < PATIENCE
+        """Whether nobody is told yet how it is: it was taken back, or is open where it was told to be over."""
+        is_back = status(self.row) == OPEN and last is not None and last.state == RESOLVED
+        return now - self.taken_at < PATIENCE and (is_back or status(self.row) == RETRACTED)
 
     @property
     def key(self) -> Key:
@@ -138,7 +132,7 @@ class Desk:
     def news(self, channel: Channel, now: datetime) -> list[News]:
         """What a channel is to be told now, the oldest alert first."""
         with self._lock:
-            found = [News(each.key, each.shown(now), due, each.told.get(channel.name)) for each, due in self._due(channel, now)]
+            found = [News(each.key, each.row, due, each.told.get(channel.name)) for each, due in self._due(channel, now)]
         return sorted(found, key=lambda each: (each.row["opened_at"] or now, each.key))
 
     def standing(self, channel: Channel, now: datetime) -> list[News]:
@@ -146,11 +140,14 @@ class Desk:
         with self._lock:
             found = []
             for each in self._known.values():
-                last = each.told.get(channel.name)
-                row = each.shown(now)
+                last, row = each.told.get(channel.name), each.row
+                if each.waits(last, now):
+                    if status(row) == OPEN:
+                        continue
+                    row = {**row, "is_deleted": 0}  # what was taken back is as it was, beside that
                 is_heard = last is not None and _is_heard(row, last, now)
                 is_new = self._due_of(channel, each, now) is not None
-                if (is_heard and not each.waits(last, now)) or is_new:
+                if is_heard or is_new:
                     found.append(News(each.key, row, state(row), last, is_new))
         return found
 
@@ -240,7 +237,9 @@ class Desk:
 
     def _due_of(self, channel: Channel, known: Known, now: datetime) -> str | None:
         """The state that this channel is to be told, if any."""
-        row, last = known.shown(now), known.told.get(channel.name)
+        row, last = known.row, known.told.get(channel.name)
+        if known.waits(last, now):
+            return None
         is_now = state(row)
         is_open = status(row) == OPEN
         if last is None:

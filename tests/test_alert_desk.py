@@ -108,12 +108,13 @@ def test_a_resolution_that_is_said_again_is_no_news_for_a_day():
 
 
 def test_who_goes_on_after_a_crash_takes_back_and_says_again_and_nobody_hears_of_it():
-    desk = desk_of(HOOK, MANAGER)
+    desk = desk_of(HOOK, FIGURES, MANAGER)
     desk.take(0, alert(), NOW)
-    heard(desk, HOOK)
+    for channel in (HOOK, FIGURES, MANAGER):
+        heard(desk, channel)
 
     desk.take(0, alert(version=2, is_deleted=1), NOW)
-    assert heard(desk, HOOK) == []
+    assert heard(desk, HOOK) == heard(desk, FIGURES) == []
     assert [news.state for news in desk.standing(MANAGER, NOW)] == ["open-warning"]
     desk.take(0, alert(version=3), minutes(1))
     assert heard(desk, HOOK, minutes(5)) == []

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.broker
 pytest_plugins = ("tests.alertmanager", "tests.receiver")
 
 HOUSE = Path(__file__).parents[2]
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 HISTORY_H = 10
 BEGINS_H, LASTS_H, ENDS_H = 11, 2, 15
 """Hours of the shop: when its pages begin to break, for how long, and when the last event comes."""
