@@ -34,7 +34,8 @@ SAID_ON = timedelta(minutes=15)
 """So long an Alertmanager is told that an alert is over, should it restart meanwhile; so does Prometheus."""
 
 PATIENCE = timedelta(minutes=2)
-"""So long nobody is told that an alert was taken back: who goes on after a crash takes back what had been said since the checkpoint, and mostly says it again."""
+"""So long nobody is told that an alert was taken back, or is open though it was over: who goes on after a crash takes back what had been said since the checkpoint, and
+mostly says it again."""
 
 KEPT = schema({"partition": pl.Int32, "row": pl.String, "told": pl.String, "taken_at": TIME})
 _TIMES = tuple(name for name, dtype in ALERTS.schema.items() if dtype == TIME)
@@ -70,13 +71,11 @@ class Known:
     row: Alert
     taken_at: datetime
     told: dict[str, Told] = field(default_factory=dict)
-    before: Alert | None = None
-    """The row before that which takes it back."""
 
-    def shown(self, now: datetime) -> Alert:
-        """The row that counts by now."""
-        waits = self.before is not None and status(self.row) == RETRACTED and now - self.taken_at < PATIENCE
-        return self.before if waits and self.before is not None else self.row
+    def waits(self, last: Told | None, now: datetime) -> bool:
+        """Whether nobody is told yet how it is: it was taken back, or is open where it was told to be over."""
+        is_back = status(self.row) == OPEN and last is not None and last.state == RESOLVED
+        return now - self.taken_at < PATIENCE and (is_back or status(self.row) == RETRACTED)
 
     @property
     def key(self) -> Key:
@@ -99,8 +98,11 @@ class News:
     @property
     def idempotency_key(self) -> str:
         """The same for the same news, however often it is sent."""
-        is_update = self.last is not None and self.last.state == self.state
-        return f"{self.row['alert_id']}:{self.state}" + (f":{self.row['updated_at']:%Y%m%dT%H%M%SZ}" if is_update else "")
+        key, last = f"{self.row['alert_id']}:{self.state}", self.last
+        if last is None or last.state == RESOLVED or not self.state.startswith(OPEN):
+            return key
+        # As bad as it was once before it became worse is news of its own.
+        return key + (f":{self.row['updated_at']:%Y%m%dT%H%M%SZ}" if last.state == self.state else f":{last.version}")
 
 
 class Desk:
@@ -124,14 +126,13 @@ class Desk:
                 self._known[key] = Known(partition, row, now)
                 self._make_room(now)
             elif row["version"] > known.row["version"]:
-                known.before = known.shown(now) if status(row) == RETRACTED else None
                 known.row, known.taken_at, known.partition = row, now, partition
             self._changed(partition)
 
     def news(self, channel: Channel, now: datetime) -> list[News]:
         """What a channel is to be told now, the oldest alert first."""
         with self._lock:
-            found = [News(each.key, each.shown(now), due, each.told.get(channel.name)) for each, due in self._due(channel, now)]
+            found = [News(each.key, each.row, due, each.told.get(channel.name)) for each, due in self._due(channel, now)]
         return sorted(found, key=lambda each: (each.row["opened_at"] or now, each.key))
 
     def standing(self, channel: Channel, now: datetime) -> list[News]:
@@ -139,8 +140,11 @@ class Desk:
         with self._lock:
             found = []
             for each in self._known.values():
-                last = each.told.get(channel.name)
-                row = each.shown(now)
+                last, row = each.told.get(channel.name), each.row
+                if each.waits(last, now):
+                    if status(row) == OPEN:
+                        continue
+                    row = {**row, "is_deleted": 0}  # what was taken back is as it was, beside that
                 is_heard = last is not None and _is_heard(row, last, now)
                 is_new = self._due_of(channel, each, now) is not None
                 if is_heard or is_new:
@@ -233,7 +237,9 @@ class Desk:
 
     def _due_of(self, channel: Channel, known: Known, now: datetime) -> str | None:
         """The state that this channel is to be told, if any."""
-        row, last = known.shown(now), known.told.get(channel.name)
+        row, last = known.row, known.told.get(channel.name)
+        if known.waits(last, now):
+            return None
         is_now = state(row)
         is_open = status(row) == OPEN
         if last is None:
@@ -241,7 +247,9 @@ class Desk:
                 return None
         elif not is_open:
             return is_now if last.is_open else None
-        elif (last.state, last.labels) == (is_now, labels(row)) and not (channel.has_updates and row["version"] > last.version):
+        elif known.waits(last, now) or (
+            (last.state, last.labels) == (is_now, labels(row)) and not (channel.has_updates and row["version"] > last.version)
+        ):
             return None
         return None if self._mutes.cover(row, now) else is_now
 

@@ -9,7 +9,6 @@ own (alert_delivery), and whoever takes over goes on with it.
 
 import io
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,16 +21,13 @@ from agents import logs
 from agents.alert_delivery import Delivery
 from agents.held import Progress
 from agents.manifests import Standing
-from agents.registry import Registry, RegistryUnavailable, UnknownSchema
+from agents.registry import Registry, UnknownSchema, patiently
 from agents.runs import Run
 from pipeline.frames import ALERTS
 from pipeline.pieces import Piece
 from schemas.contracts import Schema, schema
 
 log = logging.getLogger(__name__)
-
-ASK_AGAIN_S = 1.0
-"""How often a registry that is away is asked."""
 
 
 class NotAnAlert(ValueError):
@@ -63,20 +59,15 @@ class AlertRecords:
         return row
 
     def _writer(self, schema_id: int) -> Schema:
-        while True:
-            try:
-                of, found = self._registry.writer(schema_id)
-            except UnknownSchema as error:
-                message = f"nobody knows its schema id {schema_id}"
-                raise NotAnAlert(message) from error
-            except RegistryUnavailable as error:
-                log.warning("%s; alerts wait until it does", error)
-                time.sleep(ASK_AGAIN_S)
-                continue
-            if of != ALERTS.name:
-                message = f"its schema is that of {of}"
-                raise NotAnAlert(message)
-            return found
+        try:
+            of, found = patiently(lambda: self._registry.writer(schema_id), "alerts wait until it does")
+        except UnknownSchema as error:
+            message = f"nobody knows its schema id {schema_id}"
+            raise NotAnAlert(message) from error
+        if of != ALERTS.name:
+            message = f"its schema is that of {of}"
+            raise NotAnAlert(message)
+        return found
 
 
 @dataclass

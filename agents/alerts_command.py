@@ -23,6 +23,8 @@ from sinks.reader import Reader
 from sinks.story_rows import refuse_if_missing
 
 COLUMNS = ("opened (UTC)", "status", "severity", "site", "segment", "rate", "usual", "owner", "cause", "money", "id")
+ID_SHOWN = 8
+"""So much of an id is shown in a list: `show` takes the beginning of one."""
 LASTS_S = 60.0
 """So long a test is open in an Alertmanager."""
 
@@ -58,11 +60,19 @@ def show_list(rows: pl.DataFrame, limit: int) -> None:
             row["owner"],
             _cause(row),
             money(row["value_minor"], row["currency"]),
-            row["alert_id"],
+            row["alert_id"][:ID_SHOWN],
         )
         for row in rows.iter_rows(named=True)
     ]
-    terminal.told().print(terminal.table(COLUMNS, cells, numbers=(5, 6, 9)))
+    console, drawn = terminal.told(), terminal.table(COLUMNS, cells, numbers=(5, 6, 9))
+    if terminal.width(console, drawn) <= console.width:
+        console.print(drawn)
+    else:
+        for row, (at, *_, alert_id) in zip(rows.iter_rows(named=True), cells, strict=True):
+            console.print(
+                f"[{_style(row)}]{escape(row['status'])}, {escape(row['severity'])}[/] {at} {escape(row['site'])} {alert_id}"
+            )
+            console.print(f"  {escape(row['summary'])}", soft_wrap=True)
     if rows.height == limit:
         terminal.warning(f"the newest {limit}; more with --limit")
 
@@ -89,10 +99,7 @@ def one(reader: Reader, alert_id: str, site: str | None) -> dict[str, Any]:
 def show(row: Mapping[str, Any]) -> None:
     """Tell people."""
     console = terminal.told()
-    style = (
-        {"critical": "bold red", "warning": "bold yellow"}.get(row["severity"], "bold") if row["status"] == OPEN else "bold green"
-    )
-    console.print(f"[{style}]{escape(row['status'])}, {escape(row['severity'])}[/{style}] {escape(row['summary'])}")
+    console.print(f"[{_style(row)}]{escape(row['status'])}, {escape(row['severity'])}[/] {escape(row['summary'])}")
     ended = f", over since {_at(row['resolved_at'])}" if row["resolved_at"] else ""
     facts = {
         "id": row["alert_id"],
@@ -173,6 +180,12 @@ def _look(site: str, example: str, kinds: Mapping[str, str]) -> str:
     else:
         words += ["--order", example]
     return shlex.join([*words, "--site", site])
+
+
+def _style(row: Mapping[str, Any]) -> str:
+    if row["status"] != OPEN:
+        return "bold green"
+    return {"critical": "bold red", "warning": "bold yellow"}.get(row["severity"], "bold")
 
 
 def _cause(row: Mapping[str, Any]) -> str:

@@ -317,9 +317,13 @@ def feed(
         str,
         typer.Option(
             metavar="NAME",
-            help="What goes wrong: calm, payment_outage, slow_mobile, broken_coupon, late_parcels, rfq_stall, support_flood.",
+            help="What goes wrong: calm, payment_outage, slow_mobile, broken_coupon, late_parcels, silent_carrier, rfq_stall, support_flood.",
         ),
     ] = "calm",
+    calm: Annotated[
+        str | None, typer.Option("--calm", metavar="TIME", help="So long nothing goes wrong before it begins to: 4d.")
+    ] = None,
+    visitors: Annotated[float | None, typer.Option(min=1, help="New ones a day, of all shops; else 35,000.")] = None,
     truth: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write down who left, where and because of what, as lines of JSON.", dir_okay=False),
@@ -331,7 +335,7 @@ def feed(
     from agents import feed_command
 
     try:
-        weather = feed_command.scenario_of(scenario)
+        weather = feed_command.scenario_of(scenario).after(0 if calm is None else round(seconds(calm) * 1_000))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     start = None if starts is None else time_of(starts)
@@ -341,9 +345,11 @@ def feed(
         raise typer.BadParameter("a folder needs --events")
     told = load(settings)
     if to == "kafka":
-        fed = feed_command.to_broker(told.kafka, seed, start, events, speed, scenario=weather, truth=truth)
+        fed = feed_command.to_broker(
+            told.kafka, seed, start, events, speed, scenario=weather, visitors_per_day=visitors, truth=truth
+        )
     else:
-        fed = feed_command.into_folder(Path(to), seed, start, events or 0, scenario=weather, truth=truth)
+        fed = feed_command.into_folder(Path(to), seed, start, events or 0, scenario=weather, visitors_per_day=visitors, truth=truth)
     if as_json:
         terminal.say_json(
             {"events": fed.n, "others": dict(fed.others), "seconds": round(fed.seconds, 3), "events_per_s": round(fed.per_s)}

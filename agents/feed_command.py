@@ -1,6 +1,7 @@
 """The command `ebbtide feed`: simulated shops to Kafka or into a folder."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,12 +29,18 @@ def scenario_of(name: str) -> Scenario:
 
 
 def into_folder(
-    folder: Path, seed: int, starts_at: datetime | None, events: int, *, scenario: Scenario = CALM, truth: Path | None = None
+    folder: Path,
+    seed: int,
+    starts_at: datetime | None,
+    events: int,
+    *,
+    scenario: Scenario = CALM,
+    visitors_per_day: float | None = None,
+    truth: Path | None = None,
 ) -> Fed:
     """Write so many events, all that follows from them, and the truth beside them."""
-    return to_folder(
-        Simulator(seed, starts_at or STARTS_AT, scenario=scenario), folder, n_events=events, truth=truth, progress=True
-    )
+    simulator = Simulator(seed, starts_at or STARTS_AT, visitors_per_day=visitors_per_day, scenario=scenario)
+    return to_folder(simulator, folder, n_events=events, truth=truth, progress=True)
 
 
 def to_broker(
@@ -44,6 +51,7 @@ def to_broker(
     speed: float | None,
     *,
     scenario: Scenario = CALM,
+    visitors_per_day: float | None = None,
     truth: Path | None = None,
 ) -> Fed:
     """Send events, for ever if nobody says how many, and then no faster than time goes on. Topics are made if they are missing.
@@ -51,7 +59,13 @@ def to_broker(
     Raises: agents.mishaps.MISHAPS
     """
     pace = speed if speed is not None or events is not None else 1.0
-    simulator = Simulator(seed, starts_at or _began(seed, events, pace), scenario=scenario)
+    now = datetime.now(UTC)
+    simulator = Simulator(seed, starts_at or now, visitors_per_day=visitors_per_day, scenario=scenario)
+    if (
+        starts_at is None and events is not None and pace is None
+    ):  # the last event is about now: brokers refuse what comes from the future
+        began = now - timedelta(days=1.2 * events / simulator.events_per_day, hours=1)
+        simulator = replace(simulator, start_at=began)
     admin = AdminClient({**kafka.librdkafka, "bootstrap.servers": kafka.bootstrap}, logger=log)
     there = look_at(admin).partitions
     wanted = [Topic.of_events(topic, 1 if topic in there else kafka.partitions) for topic in kafka.topics.values()]
@@ -71,11 +85,3 @@ def to_broker(
         librdkafka=kafka.librdkafka,
         progress=True,
     )
-
-
-def _began(seed: int, events: int | None, speed: float | None) -> datetime:
-    """Now, or so long ago that the last event is about now: brokers refuse what comes from the future."""
-    now = datetime.now(UTC)
-    if events is None or speed is not None:
-        return now
-    return now - timedelta(days=1.2 * events / Simulator(seed, now).events_per_day, hours=1)

@@ -6,7 +6,6 @@ lost its partition. On a compacted topic what is over is followed by a tombstone
 """
 
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,14 +14,10 @@ import polars as pl
 
 from agents import topics
 from agents.checkpoints import Writing
-from agents.registry import Registry, RegistryUnavailable, open_registry
+from agents.registry import Registry, RegistryUnavailable, open_registry, patiently
 from pipeline.published import COMPACTED, records
 
 log = logging.getLogger(__name__)
-
-ASK_AGAIN_S = 1.0
-SAY_AGAIN_S = 30.0
-"""How often a registry that is away is asked, and told of."""
 
 
 @dataclass
@@ -34,15 +29,8 @@ class SchemaIds:
 
     def of(self, table: str) -> int:
         """Return the id of a table's newest contract. Waits for a registry that is away. Raises: ContractRefused."""
-        said_at = float("-inf")
-        while table not in self._known:
-            try:
-                self._known[table] = self.registry.schema_id(table)
-            except RegistryUnavailable as error:
-                if time.monotonic() - said_at >= SAY_AGAIN_S:
-                    said_at = time.monotonic()
-                    log.warning("%s; what is to be published waits until it does", error)
-                time.sleep(ASK_AGAIN_S)
+        if table not in self._known:
+            self._known[table] = patiently(lambda: self.registry.schema_id(table), "what is to be published waits until it does")
         return self._known[table]
 
     def asked(self, tables: Collection[str]) -> None:

@@ -5,11 +5,12 @@ Cases:   an id nobody knows, or one of another family -> its records are rejects
 """
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx2
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
@@ -28,7 +29,11 @@ UNKNOWN_FOR_S = 10.0
 UNKNOWN_AT_ONCE = 10
 """So many unknown ids are asked for in that time; a question takes the registry up to 50 ms."""
 ANSWER_TIMEOUT_S = 5.0
+ASK_AGAIN_S, SAY_AGAIN_S = 1.0, 30.0
+"""How often one that is away is asked, and told of."""
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _FAILURES = (SchemaRegistryError, httpx2.HTTPError, ValueError)  # ValueError: the answer is no JSON
 
@@ -43,6 +48,19 @@ class RegistryUnavailable(RuntimeError):
 
 class ContractRefused(RuntimeError):
     """The registry will not take a contract of ours: it could not read what its subject holds."""
+
+
+def patiently(ask: Callable[[], T], what_waits: str) -> T:
+    """What a registry says; waits for one that does not answer, and says so now and then. For the thread of a stage."""
+    said_at = float("-inf")
+    while True:
+        try:
+            return ask()
+        except RegistryUnavailable as error:
+            if time.monotonic() - said_at >= SAY_AGAIN_S:
+                said_at = time.monotonic()
+                log.warning("%s; %s", error, what_waits)
+            time.sleep(ASK_AGAIN_S)
 
 
 class Registry(Protocol):

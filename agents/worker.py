@@ -6,7 +6,6 @@
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from agents.defective_batch import Again
 from agents.defects import EXIT_DATA, end_process
 from agents.publishing import schema_ids
 from agents.refused_rows import RefusedRows
-from agents.registry import RegistryUnavailable, decoder, open_registry
+from agents.registry import decoder, open_registry, patiently
 from agents.rubbish_limit import Limited
 from agents.settings import Settings
 from agents.spike_stages import with_spikes
@@ -37,7 +36,6 @@ from agents.store_claim import ClaimedStore, claim_for_worker
 from agents.takeover import InputsFrom
 from agents.telemetry import told
 from agents.topics import look_at
-from pipeline.decode import Decoded, Records
 from pipeline.frames import ALERTS
 from pipeline.passed import COMMERCE, COUNTS
 from pipeline.sessions import SessionsFold
@@ -50,9 +48,6 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 """How long a stop waits for what is on its way to ClickHouse."""
-ASK_AGAIN_S = 1.0
-SAY_AGAIN_S = 30.0
-"""How often a registry that is away is asked, and told of."""
 
 
 @dataclass(frozen=True)
@@ -177,20 +172,8 @@ def _claimed(settings: Settings, name: str) -> bool:
 
 
 def _patient(decode: Decode) -> Decode:
-    """Decode that waits for a registry that does not answer: nothing that could be read may be rejected. Runs in the stage's thread."""
-
-    def decoded(records: Records) -> Decoded:
-        said_at = float("-inf")
-        while True:
-            try:
-                return decode(records)
-            except RegistryUnavailable as error:
-                if time.monotonic() - said_at >= SAY_AGAIN_S:
-                    said_at = time.monotonic()
-                    log.warning("%s; events wait until it does", error)
-                time.sleep(ASK_AGAIN_S)
-
-    return decoded
+    """Decode that waits for a registry that does not answer: nothing that could be read may be rejected."""
+    return lambda records: patiently(partial(decode, records), "events wait until it does")
 
 
 async def work(settings: Settings, *, inputs_from: InputsFrom | None = None, again: Again | None = None) -> None:

@@ -82,9 +82,11 @@ async def post(through: aiohttp.ClientSession, url: str, body: bytes, headers: M
     said = {"Content-Type": "application/json", "User-Agent": "ebbtide", **headers}
     try:
         async with through.post(url, data=body, headers=said, allow_redirects=False) as response:
-            text = (await response.content.read(ANSWER_BYTES)).decode(errors="replace")
-            retry_after_s = _seconds(response.headers.get("Retry-After"))
-            return Answer(response.status, " ".join(text.split())[:SHOWN], retry_after_s)
+            try:
+                text = (await response.content.read(ANSWER_BYTES)).decode(errors="replace")
+            except (TimeoutError, aiohttp.ClientError):  # the status says what counts
+                text = ""
+            return Answer(response.status, " ".join(text.split())[:SHOWN], _seconds(response.headers.get("Retry-After")))
     except TimeoutError:
         return Answer(None, "it took too long")
     except aiohttp.ClientConnectorError as error:

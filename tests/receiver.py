@@ -28,7 +28,7 @@ class Receiver:
     """Takes everything, unless `answers` says otherwise of the next requests."""
 
     answers: list = field(default_factory=list)
-    """For each of the next requests a status, (status, headers), "close", or seconds to sleep before it is taken."""
+    """For each of the next requests a status, (status, headers; if they say Transfer-Encoding the answer never ends), "close", or seconds to sleep before it is taken."""
     got: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -72,10 +72,12 @@ class Receiver:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "2")
+                is_endless = "Transfer-Encoding" in headers
+                if not is_endless:
+                    self.send_header("Content-Length", "2")
                 with suppress(OSError):  # who asked did not wait
                     self.end_headers()
-                    self.wfile.write(b"ok")
+                    self.wfile.write(b"" if is_endless else b"ok")
 
             def log_message(self, *_):
                 pass

@@ -100,6 +100,13 @@ def test_what_fails_is_sent_again_under_the_same_key(telling, receiver, caplog):
     assert caplog.text.count("cannot be told of alert a1") == 1, "once, and not of every attempt"
 
 
+def test_what_was_taken_is_not_sent_again_though_its_answer_never_ends(receiver, monkeypatch):
+    monkeypatch.setattr(outgoing, "TOTAL_S", 0.3)
+    receiver.answers = [(200, {"Transfer-Encoding": "chunked"})]
+
+    assert posted(receiver.url, allow_private=True).is_well
+
+
 def test_a_receiver_that_asks_for_patience_gets_it():
     reached = Reached()
     please = Answer(429, "", retry_after_s=7.0)
@@ -243,6 +250,12 @@ def test_who_does_not_hold_the_first_partition_sends_no_heartbeat(receiver):
         "::ffff:10.0.0.1",
         "64:ff9b::10.0.0.1",
         "2002:0a00:0001::",
+        "2001:0:0a00:0001::",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b:1::10.0.0.1",
+        "fec0::1",
+        "ff0e::1",
     ],
 )
 def test_an_address_inside_is_known_as_one(address):

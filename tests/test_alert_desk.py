@@ -70,6 +70,18 @@ def test_who_wants_figures_is_told_of_them_under_another_key():
     assert news.idempotency_key == f"a1:open-warning:{minutes(-3):%Y%m%dT%H%M%SZ}"
 
 
+def test_what_becomes_as_bad_again_as_it_was_has_a_key_of_its_own():
+    """Else a receiver that knows keys would drop it, and take the alert for critical for ever."""
+    desk, keys = desk_of(HOOK), []
+    for version, severity in enumerate(("warning", "critical", "warning", "critical"), start=1):
+        desk.take(0, alert(version=version, severity=severity), NOW)
+        keys += [news.idempotency_key for news in desk.news(HOOK, NOW)]
+        heard(desk, HOOK)
+
+    assert keys[0] == "a1:open-warning"
+    assert len(set(keys)) == 4
+
+
 def test_a_row_that_is_older_than_what_is_known_changes_nothing():
     """A worker that lost its partition, or a repetition after a crash."""
     desk = desk_of(HOOK)
@@ -96,15 +108,52 @@ def test_a_resolution_that_is_said_again_is_no_news_for_a_day():
 
 
 def test_who_goes_on_after_a_crash_takes_back_and_says_again_and_nobody_hears_of_it():
-    desk = desk_of(HOOK, MANAGER)
+    desk = desk_of(HOOK, FIGURES, MANAGER)
     desk.take(0, alert(), NOW)
-    heard(desk, HOOK)
+    for channel in (HOOK, FIGURES, MANAGER):
+        heard(desk, channel)
 
     desk.take(0, alert(version=2, is_deleted=1), NOW)
-    assert heard(desk, HOOK) == []
+    assert heard(desk, HOOK) == heard(desk, FIGURES) == []
     assert [news.state for news in desk.standing(MANAGER, NOW)] == ["open-warning"]
     desk.take(0, alert(version=3), minutes(1))
     assert heard(desk, HOOK, minutes(5)) == []
+
+
+def test_who_goes_on_after_a_crash_says_again_that_it_is_open_and_over_and_nobody_hears_of_it():
+    desk = desk_of(HOOK, MANAGER)
+    for row in (alert(), resolved()):
+        desk.take(0, row, NOW)
+        heard(desk, HOOK)
+        heard(desk, MANAGER)
+
+    desk.take(0, alert(version=3), NOW)
+    assert heard(desk, HOOK) == []
+    assert desk.standing(MANAGER, NOW) == []
+    desk.take(0, resolved(version=4), minutes(1))
+    assert heard(desk, HOOK, minutes(5)) == []
+
+
+def test_what_was_said_to_be_over_and_stays_open_is_told_in_the_end():
+    desk = desk_of(HOOK)
+    for row in (alert(), resolved(), alert(version=3)):
+        desk.take(0, row, NOW)
+        heard(desk, HOOK)
+
+    assert heard(desk, HOOK, minutes(3)) == [("a1", "open-warning")]
+
+
+def test_a_second_crash_makes_nobody_hear_of_the_first():
+    before = desk_of(HOOK)
+    before.take(0, alert(), NOW)
+    heard(before, HOOK)
+    before.take(0, alert(version=2, is_deleted=1), NOW)
+
+    after = desk_of(HOOK)
+    after.restore(0, [before.frame(0)])
+
+    assert heard(after, HOOK, minutes(1)) == []
+    assert heard(after, HOOK, minutes(3)) == [("a1", "retracted")]
 
 
 def test_an_alert_that_was_none_is_taken_back_where_it_was_told():

@@ -64,6 +64,17 @@ def test_alerts_are_listed_and_those_that_are_open_come_first(called):
     assert shown == "no alerts\n"
 
 
+def test_a_narrow_terminal_shows_an_alert_in_lines(called, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+
+    _, shown, _ = called("list", "--site", "shop", "--open")
+
+    assert shown.splitlines() == [
+        f"open, warning {minutes(-10):%Y-%m-%d %H:%M} shop 0b22",
+        "  Abandonment at <payment> is 61 %",
+    ]
+
+
 def test_one_alert_says_how_to_look_at_some_of_whom_it_happened_to(called):
     code, shown, said = called("show", "0b")
 

@@ -14,6 +14,8 @@ from polars.testing import assert_frame_equal
 
 from agents.event_files import lines
 from agents.feed import FRAMES, SLICE_S, TRUTHS, Fed, _paced, to_folder, to_kafka
+from agents.feed_command import STARTS_AT, into_folder, scenario_of
+from pipeline.simulator.arrivals import HOUR_MS
 from pipeline.simulator.contract import CONTRACT
 from pipeline.simulator.entries import contract_of
 from pipeline.simulator.simulator import Simulator
@@ -91,6 +93,16 @@ def test_the_truth_can_be_one_file_whose_lines_say_what_they_are_of(tmp_path):
         apart = [json.loads(line) for line in (tmp_path / "shop" / "truth" / f"{name}.ndjson").read_text().splitlines()]
         assert [line for line in said if line["truth"] == name] == [{"truth": name, **line} for line in apart]
         assert apart
+
+
+def test_a_shop_may_be_small_and_well_for_days_before_something_goes_wrong(tmp_path):
+    scenario = scenario_of("payment_outage").after(20 * HOUR_MS)
+    into_folder(tmp_path, 1, None, 10_000, scenario=scenario, visitors_per_day=200)
+    visits = pl.read_ndjson(tmp_path / "truth" / "visits.ndjson", infer_schema_length=None)
+    hit = visits.filter(pl.col("shock") != "")["started_at"].str.to_datetime(time_zone="UTC")
+
+    assert hit.len() > 5
+    assert hit.min() >= STARTS_AT + timedelta(hours=22)
 
 
 def test_a_second_feed_replaces_the_first(tmp_path):

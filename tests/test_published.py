@@ -178,7 +178,7 @@ class Away:
 
 
 def test_an_id_waits_for_a_registry_that_is_away_and_is_asked_once(monkeypatch, caplog):
-    monkeypatch.setattr("agents.publishing.ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr("agents.registry.ASK_AGAIN_S", 0.0)
     ids = SchemaIds(Away(RegistryUnavailable("it sleeps"), RegistryUnavailable("it sleeps"), RegistryUnavailable("it sleeps"), 12))
 
     ids.asked(["alerts"])

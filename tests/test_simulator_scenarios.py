@@ -10,7 +10,7 @@ from pipeline.simulator.scenarios import CALM, SCENARIOS, Scenario, Shock, Weath
 from pipeline.simulator.simulator import Simulated, simulated
 
 N = 120_000
-NAMES = ("payment_outage", "slow_mobile", "broken_coupon", "late_parcels", "rfq_stall", "support_flood")
+NAMES = ("payment_outage", "slow_mobile", "broken_coupon", "late_parcels", "silent_carrier", "rfq_stall", "support_flood")
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,29 @@ def test_parcels_are_late_when_they_leave_in_the_wrong_hours(calm):
         some.cases.filter(document_type="order")["waited"].list.contains("late_delivery").mean() for some in (told, calm)
     )
     assert late > 3 * before
+
+
+def test_a_carrier_that_is_silent_scans_once_and_then_not_for_days():
+    told = shocked("silent_carrier")
+    scans = told.deliveries.filter(pl.col("event_type") != "info_received").sort("event_at")
+    gaps = scans.group_by("site", "delivery_id", maintain_order=True).agg(
+        pl.col("carrier").first(),
+        pl.col("order_id").drop_nulls().first(),
+        pl.col("event_at").diff().get(1, null_on_oob=True).alias("gap"),
+    )
+    unheard = gaps.filter(pl.col("gap") > timedelta(days=4))
+    hit = told.cases.filter(shock="silent_carrier")
+
+    assert hit.height > 20
+    assert set(unheard["carrier"]) == {"dpd"}
+    assert hit["waited"].list.contains("late_delivery").mean() > 0.8
+
+
+def test_a_scenario_may_begin_later():
+    later = SCENARIOS["slow_mobile"].after(3 * DAY_MS)
+
+    assert [shock.begins_ms for shock in later.shocks] == [3 * DAY_MS + 2 * HOUR_MS]
+    assert (later.name, later.pages.device) == ("slow_mobile", "mobile")
 
 
 def test_requests_lie_about_when_sales_stalls():

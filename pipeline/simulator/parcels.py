@@ -1,7 +1,7 @@
 """A parcel from the warehouse to the door: scanned, late, tried in vain, held up, lost, delivered.
 
 Frames:  PLACED, Dispatch -> entries of the family `delivery`, and what became of each
-Cases:   in time | the date moves, by days or, which is vague, by hours | nobody at home, and again the next day | held up | lost, and never scanned again
+Cases:   in time | not heard of for days, where its carrier does not scan | the date moves, by days or, which is vague, by hours | nobody at home, and again the next day | held up | lost, and never scanned again
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,10 @@ def carriage(rng: np.random.Generator, sent: Dispatch, order_id: pl.Series, coun
     is_sent = shipped_ms != NEVER_MS
     shock = weather.scenario.parcels
     is_shocked = weather.hits(shock, shipped_ms) & is_sent & (rng.random(n) < (0.0 if shock is None else shock.chance))
-    slips = is_sent & (is_shocked | (rng.random(n) < _LATE))
+    if shock is not None and shock.carrier is not None:
+        is_shocked &= (sent.carrier == shock.carrier).to_numpy()
+    is_unheard = is_shocked & (shock is not None and shock.stops_scans)
+    slips = is_sent & ((is_shocked & ~is_unheard) | (rng.random(n) < _LATE))
     vague = slips & (rng.random(n) < VAGUE)
     is_held_up = is_sent & (rng.random(n) < np.where(slips, 3 * _HELD_UP, _HELD_UP))
     is_lost = is_sent & (rng.random(n) < _LOST)
@@ -61,6 +64,8 @@ def carriage(rng: np.random.Generator, sent: Dispatch, order_id: pl.Series, coun
     info_ms = shipped_ms + between(rng, n, MINUTE_MS, 30 * MINUTE_MS)
     first_ms = info_ms + between(rng, n, 2 * HOUR_MS, 8 * HOUR_MS)
     second_ms = first_ms + between(rng, n, 6 * HOUR_MS, 14 * HOUR_MS)
+    if is_unheard.any():
+        second_ms += np.where(is_unheard, between(rng, n, 4 * DAY_MS, 7 * DAY_MS), 0)
     slipped_ms = second_ms + between(rng, n, HOUR_MS, 5 * HOUR_MS)
     held_ms = np.where(slips, slipped_ms, second_ms) + between(rng, n, HOUR_MS, 6 * HOUR_MS)
     slip_ms = np.where(vague, between(rng, n, 3 * HOUR_MS, 20 * HOUR_MS), between(rng, n, 30 * HOUR_MS, 5 * DAY_MS))

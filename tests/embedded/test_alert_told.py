@@ -1,0 +1,261 @@
+"""Pages of a shop break for two hours, and whoever is to be told is told once, the whole way: clicks on a broker, `ebbtide worker`, the topic of alerts,
+a webhook, Alertmanager, ClickHouse, `ebbtide alerts`. The worker is killed while the alert is open.
+"""
+
+import io
+import json
+import os
+import random
+import signal
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import fastavro
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from agents.child_process import ChildProcess
+from agents.cli import main
+from agents.emitter import Emitter
+from agents.feed import FRAMES
+from agents.settings_sources import load
+from pipeline.simulator.arrivals import HOUR_MS
+from pipeline.simulator.scenarios import Scenario, Shock
+from pipeline.simulator.shops import SHOPS
+from pipeline.simulator.simulator import Simulator
+from schemas.contracts import schema
+from sinks.outgoing import signature
+from tests.brokers import EMBEDDED, KAFKA
+from tests.chaos.figures import IS_SHORT, SEED
+from tests.chaos.run import program_of
+from tests.chaos.traffic import schema_id
+
+pytestmark = pytest.mark.broker
+pytest_plugins = ("tests.alertmanager", "tests.receiver")
+
+HOUSE = Path(__file__).parents[2]
+PATIENCE_S = 240.0
+HISTORY_H = 10
+BEGINS_H, LASTS_H, ENDS_H = 11, 2, 15
+"""Hours of the shop: when its pages begin to break, for how long, and when the last event comes."""
+KEY = b"a key of both"
+SETTINGS = """
+[kafka]
+bootstrap = "{bootstrap}"
+prefix = "{prefix}"
+partitions = 2
+{topics}
+librdkafka = {{ "session.timeout.ms" = "3000", "heartbeat.interval.ms" = "500" }}
+[clickhouse]
+dsn = "{store.dsn}"
+database = "{store.database}"
+batch_age_s = 0.2
+[fulfilment]
+enabled = {commerce}
+[spikes]
+history_h = {history_h}
+[publish]
+tables = ["alerts"]
+[worker]
+checkpoint_s = 0.3
+[telemetry]
+listen = ""
+[[alerts.channels]]
+name = "hook"
+kind = "webhook"
+url = "{hook}"
+secret_file = "{secret}"
+updates = true
+allow_private = true
+heartbeat_min = 0
+{manager}
+"""
+MANAGER = """
+[[alerts.channels]]
+name = "manager"
+kind = "alertmanager"
+url = "{url}"
+allow_private = true
+repeat_s = 30
+"""
+
+
+def monday():
+    """The last one that is over: the same day of the week makes the same visits."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=today.weekday() or 7)
+
+
+class Way:
+    """The whole way, from the shop to those who are told."""
+
+    def __init__(self, broker, store, folder, hook, manager, *, commerce, shop):
+        self.broker, self.store, self.hook, self.manager = broker, store, hook, manager
+        names = {"clickstream": "clickstream", "order": "orders", "delivery": "deliveries", "ticket": "tickets"}
+        self.families = names if commerce else {"clickstream": "clickstream"}
+        topics = {family: broker.create_topics(name, 2, retention_ms="-1") for family, name in self.families.items()}
+        named = "\n".join(f'{name}_topic = "{topics[family]}"' for family, name in self.families.items())
+        (folder / "key").write_bytes(KEY)
+        told = {"bootstrap": broker.bootstrap, "prefix": broker.prefix, "topics": named, "store": store, "history_h": HISTORY_H}
+        channels = {"hook": hook.url, "secret": folder / "key", "manager": MANAGER.format(url=manager.url) if manager else ""}
+        self.settings = folder / "settings.toml"
+        self.settings.write_text(SETTINGS.format(**told, **channels, commerce=str(commerce).lower()))
+        load(self.settings)
+        self.emitters = {
+            family: Emitter(broker.bootstrap, topic, schema_id(family), {}, family=family) for family, topic in topics.items()
+        }
+        self._chapters, self._sent_h = shop.chapters(timedelta(hours=1)), 0
+        self.worker = None
+
+    def send(self, until_h):
+        """All that happens in the shop until this hour."""
+        while self._sent_h < until_h:
+            chapter = next(self._chapters)
+            for family, emitter in self.emitters.items():
+                emitter.send(getattr(chapter, FRAMES[family]))
+            self._sent_h += 1
+        for emitter in self.emitters.values():
+            emitter.flush()
+
+    def hire(self):
+        """Start a worker."""
+        command = [sys.executable, "-m", "agents", "worker", "--settings", str(self.settings)]
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("EBBTIDE_")}
+        self.worker = ChildProcess(command, env={**kept, "PYTHONPATH": str(HOUSE)})
+
+    def kill(self):
+        """End it in the middle of whatever it does."""
+        os.kill(program_of(self.worker), signal.SIGKILL)
+        self.worker.kill()
+
+    def until(self, condition, what):
+        """Wait; the worker may not end by itself meanwhile."""
+        limit = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert self.worker.exit_code is None, self.worker.printed()
+            assert time.monotonic() < limit, f"it is not so that {what}: {self.told()}; {self.worker.printed()}"
+            time.sleep(0.05)
+
+    def told(self):
+        """(alert_id, state) of all news that came by the webhook, in order; what came twice under one key counts once."""
+        for got in self.hook.got:
+            signed = signature(KEY, int(got.headers["Ebbtide-Timestamp"]), got.body)
+            assert got.headers["Ebbtide-Signature"] == signed
+        news = {got.headers["Idempotency-Key"]: got.said for got in self.hook.got}
+        return [(said["alert"]["alert_id"], said["state"].partition("-")[0]) for said in news.values()]
+
+    def published(self):
+        """alert_id -> what the topic says of it, one after the other; what was said again after a kill, or taken back before, counts once."""
+        contract, rows = fastavro.parse_schema(dict(schema("alerts"))), []
+        for message in self.broker.read(f"{self.broker.prefix}.alerts"):
+            if message.value() is not None:
+                rows.append(fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), contract, None))
+                assert json.loads(message.key()) == {"site": rows[-1]["site"], "alert_id": rows[-1]["alert_id"]}
+        rows.sort(key=lambda row: row["version"])
+        newest = {row["alert_id"]: row for row in rows}
+        opened = {(row["alert_id"], row["opened_at"]) for row in rows}
+        assert len(opened) == len(newest), "each opened once"
+        assert not any(row["is_deleted"] for row in newest.values())
+        said = {}
+        for row in rows:
+            said.setdefault(row["alert_id"], {})[row["updated_at"], row["status"]] = row["status"]
+        return {alert_id: list(statuses.values()) for alert_id, statuses in said.items()}
+
+    def stored(self):
+        """alert_id -> status, as the view has it."""
+        return dict(self.store.query("SELECT alert_id, status FROM alerts_now").rows())
+
+    def listed(self, *arguments):
+        """What `ebbtide alerts` says."""
+        done = CliRunner().invoke(main, ["alerts", *arguments, "--json", "--settings", str(self.settings)])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+
+def states(told, alert_id):
+    return [state for of, state in told if of == alert_id]
+
+
+def is_once(said):
+    """Whether it opens, and is over, and nothing comes after that."""
+    return len(said) > 1 and said == ["open"] * (len(said) - 1) + ["resolved"]
+
+
+@pytest.mark.parametrize("broker", [EMBEDDED], indirect=True)
+def test_an_alert_opens_once_and_is_over_once_though_the_worker_is_killed_between(
+    broker, server_store, tmp_path, manager_if_any, other_receiver
+):
+    broken = Shock("broken", begins_ms=BEGINS_H * HOUR_MS, lasts_ms=LASTS_H * HOUR_MS, obstacle="page_error", chance=0.8)
+    shop = Simulator(2, monday(), SHOPS[:1], 1_500, scenario=Scenario("broken", pages=broken))
+    way = Way(broker, server_store, tmp_path, other_receiver, manager_if_any, commerce=False, shop=shop)
+    way.send(BEGINS_H + 1)
+    way.hire()
+    try:
+        way.until(way.told, "it is told")
+        ((alert_id, _),) = set(way.told())
+        way.until(lambda: way.stored() == {alert_id: "open"}, "it stands in ClickHouse")
+        (listed,) = way.listed("list", "--open")["alerts"]
+        assert (listed["alert_id"], listed["rule"], listed["signal"]) == (alert_id, "friction", "page_error")
+
+        way.kill()
+        way.hire()
+        way.send(BEGINS_H + LASTS_H)
+        way.until(lambda: len(way.told()) > 1, "there is news of it")
+        assert states(way.told(), alert_id)[-1] == "open"
+        way.send(ENDS_H)
+        way.until(lambda: states(way.told(), alert_id)[-1] == "resolved", "it is told to be over")
+        way.until(lambda: way.stored() == {alert_id: "resolved"}, "it is over in ClickHouse")
+        if manager_if_any:
+            way.until(lambda: any(alert_id == of for told in manager_if_any.notified("resolved") for of, _ in told), "Alertmanager")
+            assert {of for told in manager_if_any.notified("firing") for of, _ in told} == {alert_id}
+        shown = way.listed("show", alert_id[:8])
+    finally:
+        way.worker.kill()
+
+    assert (shown["status"], shown["cause"]) == ("resolved", "page_error")
+    assert shown["look_at"]
+    told = states(way.told(), alert_id)
+    assert len(told) == len(way.told()), "and nobody was told of anything else"
+    assert is_once(told)
+    (published,) = way.published().values()
+    assert is_once(published)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("broker", [EMBEDDED] if IS_SHORT else [EMBEDDED, KAFKA], indirect=True)
+def test_whenever_the_worker_is_killed_no_alert_opens_twice_and_no_resolution_is_lost(
+    broker, server_store, tmp_path, other_receiver, capsys
+):
+    dice = random.Random(SEED)
+    broken = Shock("broken", begins_ms=BEGINS_H * HOUR_MS, lasts_ms=LASTS_H * HOUR_MS, obstacle="page_error", chance=0.8)
+    shop = Simulator(SEED, monday(), visitors_per_day=3_000, scenario=Scenario("broken", pages=broken))
+    way = Way(broker, server_store, tmp_path, other_receiver, None, commerce=True, shop=shop)
+    way.send(BEGINS_H)
+    way.hire()
+    n_kills = 0
+    try:
+        for hour in range(BEGINS_H + 1, BEGINS_H + (6 if IS_SHORT else 24)):
+            other_receiver.answers = [dice.choice((200, 503, "close")) for _ in range(20)]
+            way.send(hour)
+            time.sleep(dice.uniform(2.0, 8.0))
+            way.kill()
+            n_kills += 1
+            way.hire()
+        other_receiver.answers = []
+        way.until(lambda: len(way.stored()) > 1 and set(way.stored().values()) == {"resolved"}, "all is over in ClickHouse")
+        way.until(lambda: set(dict(way.told()).values()) == {"resolved"}, "all is told to be over")
+    finally:
+        way.worker.kill()
+
+    stored, published, told = way.stored(), way.published(), way.told()
+    with capsys.disabled():
+        what = f"{len(stored)} alerts, {len(other_receiver.got)} requests with {len(told)} different news"
+        Console(highlight=False).print(f"\nseed {SEED}, {broker.kind}: {n_kills} kills, {what}")
+    assert set(published) == set(stored) == dict(told).keys()
+    for alert_id, said in published.items():
+        assert is_once(said)
+        assert is_once(states(told, alert_id))
