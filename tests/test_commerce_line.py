@@ -55,7 +55,7 @@ def view(line):
     said = {}
     for record in line.log.partitions["rows", 0]:
         batch = Batch(record.value)
-        if batch.about.table:
+        if batch.about.table in TABLES:
             said.setdefault(batch.about.table, []).append(pl.DataFrame(pl.from_arrow(batch.rows())))
     return {
         table: pl.concat(rows)
