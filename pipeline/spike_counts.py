@@ -89,11 +89,6 @@ class Family:
         return self.interval_s * 1_000
 
     @property
-    def is_leading(self) -> bool:
-        """Whether it is judged as soon as an interval is over."""
-        return self.rule in LEADING
-
-    @property
     def kind(self) -> "Kind":
         """Of which it is."""
         return Kind(self.rule, self.interval_s)

@@ -6,7 +6,7 @@ Frames:  COUNTED ->; alerts are values
 Time:    each interval is judged by what was known of its counts then, in order; many at once say what one after the other would
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -87,16 +87,17 @@ class Judging:
         for alert in list(self._alerts.values()):
             if alert.is_open:
                 lag_ms = self._series[alert.family].ripeness.after_ms if alert.family in self._series else 0
-                self._lapse([alert], now_ms - lag_ms)
+                self._lapsed(alert, now_ms - lag_ms)
             elif now_ms - (alert.resolved_ms or 0) > milliseconds(self._rules.forgotten_after):
                 del self._alerts[alert.alert_id]
                 self._any = True
 
-    def _lapse(self, alerts: Iterable[Alert], judged_ms: int) -> None:
-        """Resolve those of which nothing was heard for long, where all is judged up to then."""
-        for alert in alerts:
-            if judged_ms - alert.updated_ms > milliseconds(self._rules.lasting):
-                self._tell(alert, alert.resolved(alert.updated_ms, "nothing was heard of it since"))
+    def _lapsed(self, alert: Alert, judged_ms: int) -> bool:
+        """Resolve it if nothing was heard of it for long, though all is judged up to then."""
+        has_lapsed = judged_ms - alert.updated_ms > milliseconds(self._rules.lasting)
+        if has_lapsed:
+            self._tell(alert, alert.resolved(alert.updated_ms, "nothing was heard of it since"))
+        return has_lapsed
 
     def said(self) -> list[Alert]:
         """Alerts that are to be told, each once."""
@@ -178,8 +179,8 @@ class Judging:
     def _watch(self, family: Family, its: Arrays, found: Judged, segments: Sequence[Segment], interval: Interval) -> None:
         """Open alerts, go on with those that are open, resolve them."""
         rules = self._rules
-        self._lapse([alert for alert in self._alerts.values() if alert.is_open and alert.family == family], interval.to_ms)
-        is_open = [alert for alert in self._alerts.values() if alert.is_open and alert.family == family]
+        its_alerts = [alert for alert in self._alerts.values() if alert.is_open and alert.family == family]
+        is_open = [alert for alert in its_alerts if not self._lapsed(alert, interval.to_ms)]
         _, p = candidates(found, rules.least_n_of, 0.0)
         most_p = max(threshold(p, rules.false_discoveries), rules.false_discoveries / max(len(p), 1))
         places, _ = candidates(found, rules.least_n_of, most_p)

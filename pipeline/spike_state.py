@@ -40,7 +40,7 @@ class Series:
     def kept(self, before: "Series") -> "Series":
         """After an interval, of which it is noted what has changed."""
         serial, n = self.serial + 1, self.known.height
-        is_anew = n != before.known.height
+        is_anew = not self.known.equals(before.known)
         serials = {
             name: serial if is_anew or not same(self.its, before.its, group) else before.serials.get(name, serial)
             for name, group in groups(n).items()
@@ -121,7 +121,7 @@ class Part:
             its = Series.of(within(f"series.{number}", frames))
             row = frame.row(0, named=True)
             family = Family(*(row[name] for name in Family.__annotations__))
-            ripeness = Ripeness(*(row[name] for name in Ripeness.__annotations__))
+            ripeness = Ripeness(**{name: row[name] for name in Ripeness.__annotations__ if name in row})
             series[family] = replace(its, ripeness=ripeness, serial=max(its.serial, int(name.partition(".")[2])))
         small = {}
         for name, empty in (("alerts", ALERT), ("raised", RAISED), ("examples", KEPT_EXAMPLES)):

@@ -268,6 +268,20 @@ def test_examples_that_no_alert_can_tell_any_more_are_not_remembered_though_one_
     assert 0 < line.state.parts[0].examples.height <= 3 * 15
 
 
+def test_series_that_come_as_others_are_forgotten_are_kept_by_their_own_names():
+    line, written = Line(SpikeRules(forgotten_after=timedelta(hours=10))), {}
+    for device, from_ms in (("watch", MONDAY_MS), ("phone", MONDAY_MS + 30 * HOUR_MS)):
+        line.run(shop(measures=("sessions", "signals"), devices=[(device, 1.0)]), 30, at_once=30, from_ms=from_ms)
+        pieces = {piece.name: piece for piece in line.state.pieces(0)}
+        written = {name: written[name] if name in written else piece.frame() for name, piece in pieces.items()}
+
+    restored = line.fold.empty().restored(0, written)
+    (its,) = restored.parts[0].series.values()
+    (known,) = line.state.parts[0].series.values()
+    assert its.known.equals(known.known)
+    assert set(its.known["device"]) == {"", "phone"}
+
+
 def test_nothing_is_judged_before_waits_are_over():
     line, (_, rows) = Line(), next(iter(shop().rows(1)))
     line.take(rows, till_ms=MONDAY_MS + HOUR_MS - 1)

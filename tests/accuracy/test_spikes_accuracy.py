@@ -60,7 +60,7 @@ def test_nine_quiet_days_by_the_hour_are_told_of_nothing_but_by_chance(capsys):
 @pytest.mark.parametrize("visits", [60_000, 200_000])
 def test_four_quiet_weeks_are_told_of_once_a_week_at_most(capsys, visits):
     seed = drawn_seed()
-    opened, n_series = false_alarms(seed, days=28, visits=visits)
+    opened, n_series = false_alarms(seed, days=28, visits=visits, at_once=12)
     show_quiet(capsys, seed, 28, opened, n_series)
 
     assert n_series > 200
