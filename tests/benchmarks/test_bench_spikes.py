@@ -1,8 +1,11 @@
-"""Spikes of 10,000 segments at one step an interval: time of a step, memory of the state, and what a checkpoint writes after it."""
+"""Spikes of 10,000 segments at one step an interval: time of a step, memory of the state, and what a checkpoint writes after it.
+
+And of a backlog: three days in one step.
+"""
 
 import statistics
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import polars as pl
@@ -12,13 +15,15 @@ from pipeline.spike_rules import SpikeRules
 from pipeline.spikes import SpikesFold
 from tests.benchmarks.report import MIB, show
 from tests.benchmarks.runs_apart import scaled
-from tests.count_rows import MONDAY_MS, heard_rows, segment_rows, watermarks
+from tests.count_rows import MONDAY_MS, CountedShop, heard_rows, segment_rows, watermarks
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 
 SPAN_MS = 300_000
 WARM, MEASURED = 40, 30
 MOST_S = 3.0
+MOST_OF_BACKLOG_S = 0.004
+"""Of a core: what is done for each interval by itself takes twice as much."""
 
 
 def test_ten_thousand_segments_are_judged_in_a_small_part_of_an_interval():
@@ -60,6 +65,23 @@ def test_ten_thousand_segments_are_judged_in_a_small_part_of_an_interval():
     assert all(kept[name].equals(frame, null_equal=True) for name, frame in series.items())
     assert state.parts[0].n_series >= n
     assert statistics.median(seconds) < MOST_S
+
+
+def test_a_backlog_is_judged_many_intervals_at_once():
+    shop, fold = CountedShop(1, countries=(("DE", 0.7), ("FR", 0.3))), SpikesFold()
+    days = scaled(3, 1)
+    rows = heard_rows([row for _, its in shop.rows(days * 288) for row in its])
+    state = fold.step(fold.empty(), rows, watermarks(MONDAY_MS)).state
+    begin, used = perf_counter(), process_time()
+    state = fold.step(state, rows.clear(), watermarks(MONDAY_MS + (days + 1) * 86_400_000)).state
+    took, used = perf_counter() - begin, process_time() - used
+    n = len(state.parts[0].series) * days * 288
+    show(
+        f"{n:,} intervals of {state.parts[0].n_series} series in one step",
+        ("", "seconds", "ms an interval"),
+        [("by the clock", took, 1e3 * took / n), ("of cores", used, 1e3 * used / n)],
+    )
+    assert used / n < MOST_OF_BACKLOG_S
 
 
 def aged(state):
