@@ -272,8 +272,7 @@ class Replay:
         reached = [run.reached for run in self._runs] + ([] if self._people is None else [self._people.reached])
         known = [at for at in reached if at is not None]
         of_visits = next((run.reached for run in self._runs if run.fold.name == SessionsFold.name), None)
-        for done in self._spikes.take(passed, min(known, default=None), of_visits):
-            store.put(_stored(done))
+        store.put(_stored(self._spikes.take(passed, min(known, default=None), of_visits)))
 
 
 def _stored(done: Step[Any]) -> dict[str, pl.DataFrame]:

@@ -24,15 +24,10 @@ class ReplayedSpikes:
         self._reached: datetime | None = None
         self._of_visits: datetime | None = None
 
-    def take(self, passed: Iterable[Passed], reached: datetime | None, of_visits: datetime | None) -> Iterable[Step[Any]]:
-        """The steps over what has come, and over time: how far the slowest of the folds is, and that of visits."""
+    def take(self, passed: Iterable[Passed], reached: datetime | None, of_visits: datetime | None) -> Step[Any]:
+        """The step over what has come, and over time: how far the slowest of the folds is, and that of visits."""
         rows = self._topic.heard(passed, self._reached)
-        if rows.height:
-            yield self._step(rows)
         self._reached, self._of_visits = _later(self._reached, reached), _later(self._of_visits, of_visits)
-        yield self._step(self._topic.nothing)
-
-    def _step(self, rows: pl.DataFrame) -> Step[Any]:
         marks = {"partition": [PARTITION], "watermark": [self._reached], OF_VISITS: [self._of_visits]}
         done = self.fold.step(self._state, rows, pl.DataFrame(marks, schema={**WATERMARKS, OF_VISITS: TIME}))
         self._state = done.state

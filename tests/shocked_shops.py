@@ -109,8 +109,8 @@ class Folded:
                 passed += done.passed
             reached.append(self._people.reached)
         slowest = min((at for at in reached if at is not None), default=None)
-        steps = self._spikes.take(passed, slowest, of_visits)
-        return [row for step in steps for rows in step.tables.values() for row in rows.iter_rows(named=True)]
+        step = self._spikes.take(passed, slowest, of_visits)
+        return [row for rows in step.tables.values() for row in rows.iter_rows(named=True)]
 
     def _log(self, family: str, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
         both = pl.concat(frames).sort("record_at", maintain_order=True)
