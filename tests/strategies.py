@@ -170,7 +170,7 @@ HABITS: dict[str, tuple[tuple[Any, ...], ...]] = {
 
 
 def acts(dice: Random, visitor_id: str, *, most: int = 6) -> list[Event]:
-    """All that one visitor does, in order of time; not placed yet. The two sites know visitors and events by the same ids."""
+    """All that one visitor does, in order of time; not placed yet."""
     habits = {name: dice.choice(ways) for name, ways in HABITS.items()}
     standing = {"visitor_id": visitor_id, "site": dice.choice(("shop", "outlet")), "partition": dice.choice((0, 1))}
     at = MONDAY + dice.choice((10 * HOUR, 23 * HOUR + 50 * MINUTE))
@@ -182,6 +182,11 @@ def acts(dice: Random, visitor_id: str, *, most: int = 6) -> list[Event]:
             event = {**standing, **said, **deed, "event_id": f"{visitor_id}-{len(events)}", "event_at": at + place * 333 * MS}
             events.append({name: value for name, value in event.items() if value is not None})
     return events
+
+
+OTHER_SITE = {"shop": "outlet", "outlet": "shop"}
+TWINS = ("v0", "v1")
+"""Visitors whom the other site knows as well, who do the same there at the same time: ids of visitors and events are of their site alone."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,7 @@ class Crowd:
         """Events late, out of order, some again, some after a silence, cut into batches."""
         dice = Random(self.seed)
         events = [event for number in range(self.visitors) for event in acts(dice, f"v{number}")]
+        events += [{**event, "site": OTHER_SITE[event["site"]]} for event in events if event["visitor_id"] in TWINS]
         delays = DELAYS[self.delays]
         arriving = [(event["event_at"] + dice.choice(delays), event) for event in events]
         if self.delays == "any":
