@@ -70,11 +70,9 @@ class Rollups:
         kept = self.counts.kept(lambda rows: ~np.isin(rows["partition"].to_numpy(), others)) if others else self.counts
         return Rollups(kept, cuts)
 
-    def moved(self, before: pl.DataFrame, after: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
-        """The counts after what contributed `before` contributes `after`, and those that changed. Frames: CONTRIBUTIONS, twice -> COUNTED."""
-        signed = pl.concat([before.with_columns(-pl.col("n")), after])
-        change = signed.group_by([*SEGMENT.names(), "matures_ms"]).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
-        change = keyed(change)
+    def moved(self, change: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:
+        """The counts after this is added, and those that changed. Frames: CONTRIBUTIONS -> COUNTED."""
+        change = keyed(change.group_by([*SEGMENT.names(), "matures_ms"]).agg(pl.col("n").sum()).filter(pl.col("n") != 0))
         return self.changed(change, change)
 
     def changed(self, change: pl.DataFrame, new: pl.DataFrame) -> tuple["Rollups", pl.DataFrame]:

@@ -15,6 +15,7 @@ from pipeline.changed_rows import changed_rows
 from pipeline.groups import rows_or_none
 from pipeline.risk_tables import AT_RISK
 from pipeline.rollups import Rollups
+from pipeline.session_counts import Side
 from pipeline.session_rules import SessionRules
 from pipeline.session_views import Told
 from pipeline.visits_at_risk import Since, VisitsAtRisk
@@ -44,9 +45,9 @@ def said(old: Told, new: Told, counts: Rollups, rules: SessionRules, source: str
     is_gone = np.ones(old.sessions.height, dtype=bool)
     is_gone[was[was >= 0]] = False
     facts_then, facts_now = _facts(old, rules), _facts(new, rules)
-    then = session_counts.contributed(old, facts_then, rules, counts.others(rules.cut))
-    now = session_counts.contributions(new, facts_now, rules)
-    moved, changed = counts.cut_by(rules.cut, now).moved(then, now)
+    before, after = Side(-1, old, facts_then), Side(1, new, facts_now)
+    change = session_counts.change(before, after, rules, counts.others(rules.cut))
+    moved, changed = counts.cut_by(rules.cut, change).moved(change)
     gone = session_rows.sessions(old.sessions.filter(pl.Series(is_gone)), rules).with_columns(pl.lit("merged").alias("status"))
     tables = {
         "sessions": _upserts(session_rows.sessions(new.sessions.filter(pl.Series(sent)), rules), gone),

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import polars as pl
 
+from pipeline import cases_twice
 from pipeline.frames import TIME
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
 from tests.builders import Event, clock, frame, happened, watermarks
-from tests.commerce_strategies import RULES
-from tests.views import fates, now, told
+from tests.commerce_strategies import FAR, RULES, Office
+from tests.views import compared, fates, now, told
 
 AUTO = FulfilmentRules()
 DAY = timedelta(days=1)
@@ -139,3 +140,11 @@ def test_every_applied_event_is_a_row_where_events_are_stored():
         ("delivery", "exception", "", "order", "scanned", "customs p1"),
         ("order", "approval_requested", "o1", "approval", "requested", "legal u-1"),
     ]
+
+
+def test_many_cases_are_told_one_look_after_the_other_and_nothing_else_is_said(monkeypatch):
+    log = Office(seed=7, documents=12).log
+    together = told(FulfilmentFold(RULES), log, until=FAR)
+    monkeypatch.setattr(cases_twice, "TOGETHER", 0)
+
+    assert compared(told(FulfilmentFold(RULES), log, until=FAR), together) == []

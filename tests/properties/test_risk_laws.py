@@ -1,6 +1,6 @@
 """Who is at risk: what the oracle says, and the laws, for what the topic ends up with. In between, bands that nobody was in for a whole batch are not told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.case_risk import CaseRisk
+from pipeline.fold import Step
 from pipeline.fulfilment import FulfilmentFold
 from pipeline.fulfilment_rules import FulfilmentRules
 from pipeline.risk import RiskBands
@@ -49,12 +50,7 @@ def test_visits_at_risk_are_those_of_the_oracle_at_any_time(crowd: Crowd, way: s
     def broken(log: list[Event]) -> list[str]:
         read = without(log, "cut_before") if way == "in one go" else log
         steps = told(OF_VISITS, read, until=FAR, between=started_again if way == "started again" else as_it_is)
-        by_then = [
-            line
-            for n_steps, n_records in moments(read)
-            for line in compared(open_rows(steps[:n_steps], BANDS), risk_oracle.visits(read[:n_records], VISITS), SAID_OF_VISITS)
-        ]
-        return by_then + not_told_over_once(steps)
+        return unlike(steps, read, lambda some: risk_oracle.visits(some, VISITS), SAID_OF_VISITS)
 
     assert holds(crowd.log, broken)
 
@@ -71,14 +67,21 @@ def test_cases_at_risk_are_those_of_the_oracle_at_any_time(office: Office, rules
     def broken(log: list[Event]) -> list[str]:
         read = without(log, "cut_before") if way == "in one go" else log
         steps = told(fold, read, until=commerce.FAR, between=again if way == "started again" else as_it_is)
-        by_then = [
-            line
-            for n_steps, n_records in moments(read)
-            for line in compared(open_rows(steps[:n_steps], BANDS), risk_oracle.cases(read[:n_records], rules), SAID_OF_CASES)
-        ]
-        return by_then + not_told_over_once(steps)
+        return unlike(steps, read, lambda some: risk_oracle.cases(some, rules), SAID_OF_CASES)
 
     assert holds(office.log, broken)
+
+
+def unlike(
+    steps: Sequence[Step[Any]], log: Sequence[Event], right: Callable[[Sequence[Event]], Sequence[Event]], said: Sequence[str]
+) -> list[str]:
+    """A line for everybody who was not told at some time as the oracle tells it of what was known by then."""
+    by_then = [
+        line
+        for n_steps, n_records in moments(log)
+        for line in compared(open_rows(steps[:n_steps], BANDS), right(log[:n_records]), said)
+    ]
+    return by_then + not_told_over_once(steps)
 
 
 def moments(log: Sequence[Event]) -> list[tuple[int, int]]:
