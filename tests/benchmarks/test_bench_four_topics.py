@@ -23,6 +23,8 @@ FAMILIES = {"clickstream": "clickstream", "orders": "order", "deliveries": "deli
 DAYS = 45
 """From an order to its last ticket it takes weeks."""
 SHARE_OF_CLICKS = 0.9
+CLICKS = 2_400_000
+"""About so many. Of a run of ten seconds two and a half are begin and end, in which one stage waits for another; with three times the events it is a rate."""
 
 
 def shop(n):
@@ -57,7 +59,7 @@ def put(events, broker):
 
 def test_four_topics_cost_less_than_a_third_of_the_rate(kafka_broker):
     broker = kafka_broker
-    events = shop(scaled(800_000, 20_000))
+    events = shop(scaled(CLICKS, 20_000))
     topics, sizes = put(events, broker), {name: rows.height for name, rows in events.items()}
     del events
     every, clicks = sum(sizes.values()), sizes["clickstream"]
