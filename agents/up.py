@@ -126,8 +126,9 @@ async def _run(settings: Settings, state_dir: Path, wishes: Wishes) -> Summary:
     writer.start()
     folding = worker.folds[SessionsFold.name]
     view = LiveView(settings, folding, writer, speed=wishes.speed, shows=wishes.shows)
+    view.note = f"Ctrl-C stops; broker {settings.kafka.bootstrap}"
     if wishes.http_port is not None:
-        view.note = f"Ctrl-C stops; BI tools read http://{LOOPBACK}:{wishes.http_port}, database {settings.clickhouse.database}"
+        view.note += f"; BI tools read http://{LOOPBACK}:{wishes.http_port}, database {settings.clickhouse.database}"
     async with worker.running(), told_at(settings, assembled):
         feed = _feed(settings.kafka, goes_on_at, wishes)
         with view:
