@@ -7,6 +7,7 @@ alerts there are: 10,000; more than that, and those that are over are let go of 
 Cases:   becomes more or less severe, or its place changes -> news | opens and is over before anybody could be told -> a webhook is told once, that it is over | older than a day by then -> nobody is
          muted -> nothing new is told; who knows of the alert is told that it is over, and an Alertmanager goes on hearing that it is open
          resolved rows that are said again -> a day long it is known who has been told
+         taken back, or open where it was told to be over -> nobody hears of it for two minutes: so it is after a crash, and then it is said again as it was
 """
 
 import json

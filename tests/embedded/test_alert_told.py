@@ -5,7 +5,6 @@ a webhook, Alertmanager, ClickHouse, `ebbtide alerts`. The worker is killed whil
 import io
 import json
 import os
-import random
 import signal
 import sys
 import time
@@ -14,13 +13,11 @@ from pathlib import Path
 
 import fastavro
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from agents.child_process import ChildProcess
 from agents.cli import main
 from agents.emitter import Emitter
-from agents.feed import FRAMES
 from agents.settings_sources import load
 from pipeline.simulator.arrivals import HOUR_MS
 from pipeline.simulator.scenarios import Scenario, Shock
@@ -28,8 +25,7 @@ from pipeline.simulator.shops import SHOPS
 from pipeline.simulator.simulator import Simulator
 from schemas.contracts import schema
 from sinks.outgoing import signature
-from tests.brokers import EMBEDDED, KAFKA
-from tests.chaos.figures import IS_SHORT, SEED
+from tests.brokers import EMBEDDED
 from tests.chaos.run import program_of
 from tests.chaos.traffic import schema_id
 
@@ -47,14 +43,14 @@ SETTINGS = """
 bootstrap = "{bootstrap}"
 prefix = "{prefix}"
 partitions = 2
-{topics}
+clickstream_topic = "{topic}"
 librdkafka = {{ "session.timeout.ms" = "3000", "heartbeat.interval.ms" = "500" }}
 [clickhouse]
 dsn = "{store.dsn}"
 database = "{store.database}"
 batch_age_s = 0.2
 [fulfilment]
-enabled = {commerce}
+enabled = false
 [spikes]
 history_h = {history_h}
 [publish]
@@ -92,33 +88,25 @@ def monday():
 class Way:
     """The whole way, from the shop to those who are told."""
 
-    def __init__(self, broker, store, folder, hook, manager, *, commerce, shop):
+    def __init__(self, broker, store, folder, hook, manager, *, shop):
         self.broker, self.store, self.hook, self.manager = broker, store, hook, manager
-        names = {"clickstream": "clickstream", "order": "orders", "delivery": "deliveries", "ticket": "tickets"}
-        self.families = names if commerce else {"clickstream": "clickstream"}
-        topics = {family: broker.create_topics(name, 2, retention_ms="-1") for family, name in self.families.items()}
-        named = "\n".join(f'{name}_topic = "{topics[family]}"' for family, name in self.families.items())
+        topic = broker.create_topics("clickstream", 2, retention_ms="-1")
         (folder / "key").write_bytes(KEY)
-        told = {"bootstrap": broker.bootstrap, "prefix": broker.prefix, "topics": named, "store": store, "history_h": HISTORY_H}
+        told = {"bootstrap": broker.bootstrap, "prefix": broker.prefix, "topic": topic, "store": store, "history_h": HISTORY_H}
         channels = {"hook": hook.url, "secret": folder / "key", "manager": MANAGER.format(url=manager.url) if manager else ""}
         self.settings = folder / "settings.toml"
-        self.settings.write_text(SETTINGS.format(**told, **channels, commerce=str(commerce).lower()))
+        self.settings.write_text(SETTINGS.format(**told, **channels))
         load(self.settings)
-        self.emitters = {
-            family: Emitter(broker.bootstrap, topic, schema_id(family), {}, family=family) for family, topic in topics.items()
-        }
-        self._chapters, self._sent_h = shop.chapters(timedelta(hours=1)), 0
+        self.emitter = Emitter(broker.bootstrap, topic, schema_id(), {})
+        self._chapters, self._sent_h = shop.slices(timedelta(hours=1)), 0
         self.worker = None
 
     def send(self, until_h):
         """All that happens in the shop until this hour."""
         while self._sent_h < until_h:
-            chapter = next(self._chapters)
-            for family, emitter in self.emitters.items():
-                emitter.send(getattr(chapter, FRAMES[family]))
+            self.emitter.send(next(self._chapters))
             self._sent_h += 1
-        for emitter in self.emitters.values():
-            emitter.flush()
+        self.emitter.flush()
 
     def hire(self):
         """Start a worker."""
@@ -190,7 +178,7 @@ def test_an_alert_opens_once_and_is_over_once_though_the_worker_is_killed_betwee
 ):
     broken = Shock("broken", begins_ms=BEGINS_H * HOUR_MS, lasts_ms=LASTS_H * HOUR_MS, obstacle="page_error", chance=0.8)
     shop = Simulator(2, monday(), SHOPS[:1], 1_500, scenario=Scenario("broken", pages=broken))
-    way = Way(broker, server_store, tmp_path, other_receiver, manager_if_any, commerce=False, shop=shop)
+    way = Way(broker, server_store, tmp_path, other_receiver, manager_if_any, shop=shop)
     way.send(BEGINS_H + 1)
     way.hire()
     try:
@@ -222,40 +210,3 @@ def test_an_alert_opens_once_and_is_over_once_though_the_worker_is_killed_betwee
     assert is_once(told)
     (published,) = way.published().values()
     assert is_once(published)
-
-
-@pytest.mark.chaos
-@pytest.mark.timeout(1_800)
-@pytest.mark.parametrize("broker", [EMBEDDED] if IS_SHORT else [EMBEDDED, KAFKA], indirect=True)
-def test_whenever_the_worker_is_killed_no_alert_opens_twice_and_no_resolution_is_lost(
-    broker, server_store, tmp_path, other_receiver, capsys
-):
-    dice = random.Random(SEED)
-    broken = Shock("broken", begins_ms=BEGINS_H * HOUR_MS, lasts_ms=LASTS_H * HOUR_MS, obstacle="page_error", chance=0.8)
-    shop = Simulator(SEED, monday(), visitors_per_day=3_000, scenario=Scenario("broken", pages=broken))
-    way = Way(broker, server_store, tmp_path, other_receiver, None, commerce=True, shop=shop)
-    way.send(BEGINS_H)
-    way.hire()
-    n_kills = 0
-    try:
-        for hour in range(BEGINS_H + 1, BEGINS_H + (6 if IS_SHORT else 24)):
-            other_receiver.answers = [dice.choice((200, 503, "close")) for _ in range(20)]
-            way.send(hour)
-            time.sleep(dice.uniform(2.0, 8.0))
-            way.kill()
-            n_kills += 1
-            way.hire()
-        other_receiver.answers = []
-        way.until(lambda: len(way.stored()) > 1 and set(way.stored().values()) == {"resolved"}, "all is over in ClickHouse")
-        way.until(lambda: set(dict(way.told()).values()) == {"resolved"}, "all is told to be over")
-    finally:
-        way.worker.kill()
-
-    stored, published, told = way.stored(), way.published(), way.told()
-    with capsys.disabled():
-        what = f"{len(stored)} alerts, {len(other_receiver.got)} requests with {len(told)} different news"
-        Console(highlight=False).print(f"\nseed {SEED}, {broker.kind}: {n_kills} kills, {what}")
-    assert set(published) == set(stored) == dict(told).keys()
-    for alert_id, said in published.items():
-        assert is_once(said)
-        assert is_once(states(told, alert_id))
