@@ -248,9 +248,7 @@ class Desk:
                 return None
         elif not is_open:
             return is_now if last.is_open else None
-        elif known.waits(last, now) or (
-            (last.state, last.labels) == (is_now, labels(row)) and not (channel.has_updates and row["version"] > last.version)
-        ):
+        elif (last.state, last.labels) == (is_now, labels(row)) and not (channel.has_updates and row["version"] > last.version):
             return None
         return None if self._mutes.cover(row, now) else is_now
 
