@@ -278,7 +278,7 @@ class Folding:
         for partition, n in read.items():
             self._keep(partition, HEARD, n)
             self._held[partition].clock.receive(news.versions[partition])
-        self._fresh |= set(news.events["partition"])
+        self._fresh |= set(news.events["partition"].unique())
         if news.events.height or not news.watermarks.equals(watermarks):
             done = self._fold(news.events, news.watermarks.with_columns(watermarks["watermark"].alias(BEFORE)))
             self._count(dict.fromkeys(read, 0) | news.n_records, done.fates, (), kept=None)

@@ -6,7 +6,7 @@ a zombie's cannot be kept in the place of its successor's. A manifest names the 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from agents.books import Books
@@ -94,7 +94,7 @@ class Manifest:
     def to_json(self, indent: int | None = None) -> bytes:
         """It as text, for people as well."""
         separators = (",", ":") if indent is None else None
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=indent, separators=separators).encode()
+        return json.dumps({"format": FORMAT, **vars(self)}, indent=indent, separators=separators, default=vars).encode()
 
     @classmethod
     def from_json(cls, value: bytes) -> Self:

@@ -36,7 +36,7 @@ def is_read(language: pl.Expr, rule: SentimentRule) -> pl.Expr:
 
 def sentiments(texts: pl.Series) -> pl.Series:
     """The score of each text; null for null."""
-    return pl.Series(texts.name, [None if text is None else _score(text[:MOST_CHARACTERS]) for text in texts], pl.Float64)
+    return pl.Series(texts.name, [None if text is None else _score(text[:MOST_CHARACTERS]) for text in texts.to_list()], pl.Float64)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -47,7 +47,9 @@ LAST = {
 
 
 @pytest.fixture
-def settings(broker, store):
+def settings(kafka_broker, store):
+    """On Apache Kafka alone: the other broker is the one that the tests of `up` run on."""
+    broker = kafka_broker
     topics = {f"{name}_topic": f"{broker.prefix}.{name}" for name in ("clickstream", "orders", "deliveries", "tickets")}
     return Settings(
         kafka=KafkaSettings(bootstrap=broker.bootstrap, prefix=broker.prefix, partitions=PARTITIONS, **topics),
