@@ -26,7 +26,7 @@ def contributions(log: CaseLog, told: Told, rules: FulfilmentRules) -> pl.DataFr
 def _waits(log: CaseLog, told: Told, rules: FulfilmentRules) -> pl.DataFrame:
     begun = told.begun
     case = begun["case"].to_numpy()
-    decided_ms = begun["silent_ms" if rules.tells_people else "lapsed_ms"].to_numpy() + milliseconds(rules.allowed_lateness)
+    decided_ms = begun["lapsed_ms"].to_numpy() + milliseconds(rules.allowed_lateness)
     waits = (
         named(rules.expectations)[begun["expectation"].cast(pl.UInt32)]
         .hstack(told.who.select("partition", "site", "country")[case])

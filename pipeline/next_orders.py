@@ -62,7 +62,7 @@ def _begun(waits: pl.DataFrame, expectation: Expectation) -> pl.DataFrame:
             for name, said in (("expectation", "name"), ("journey", "journey"), ("step", "step"))
         ),
         pl.col("placed_ms").alias("began_ms"),
-        (pl.col("due_ms") + milliseconds(expectation.silence)).alias("silent_ms"),
+        pl.col("due_ms").alias("lapsed_ms"),
         "is_met",
         (~pl.col("is_met") & (pl.col("due_ms") < pl.col("now_ms"))).alias("is_lapsed"),
     )

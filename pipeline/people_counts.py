@@ -22,12 +22,12 @@ BEGUN = schema(
         "journey": pl.String,
         "step": pl.String,
         "began_ms": pl.Int64,
-        "silent_ms": pl.Int64,
+        "lapsed_ms": pl.Int64,
         "is_met": pl.Boolean,
         "is_lapsed": pl.Boolean,
     }
 )
-"""A wait for a ticket or a person that counts. `silent_ms`: when a lapse of it is silent."""
+"""A wait for a ticket or a person that counts. `lapsed_ms`: when it lapses, unless it is met."""
 
 PEOPLE_COUNTS = schema({**PERSON, **CONTRIBUTIONS})
 
@@ -59,14 +59,17 @@ def contributions(
     fired = signals.select(
         *PERSON, "signal", "journey", "step", pl.col("fired_at").to_physical().alias("ms"), pl.lit("signals").alias("measure")
     )
-    matures = end_of(pl.col("silent_ms") + milliseconds(rules.allowed_lateness), rules.interval).alias("matures_ms")
+    lateness = milliseconds(rules.allowed_lateness)
+    of_wait, of_outcome = (
+        end_of(pl.col(decided) + lateness, rules.interval).alias("matures_ms") for decided in ("lapsed_ms", "silent_ms")
+    )
+    of_signal = signal_matures("ms", rules.interval, rules.allowed_lateness)
     whose = people.select("partition", "site")
     found = [PEOPLE_COUNTS.to_frame()]
-    for rows in (waits, outcomes, fired):
+    for rows, matures in ((waits, of_wait), (outcomes, of_outcome), (fired, of_signal)):
         if rows.height:
-            when = signal_matures("ms", rules.interval, rules.allowed_lateness) if rows is fired else matures
             counted = rows.hstack(whose[rows["person"]]).with_columns(
-                interval_of("ms", rules.interval), when, pl.lit(1, pl.Int64).alias("n")
+                interval_of("ms", rules.interval), matures, pl.lit(1, pl.Int64).alias("n")
             )
             found.append(measured(counted, rules.dimensions, *PERSON))
     return pl.concat(found)

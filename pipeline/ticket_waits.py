@@ -65,7 +65,7 @@ def _begun(log: TicketLog, rows: Places, waits: pl.DataFrame, expectations: tupl
         .with_columns(
             pl.Series("person", log.person[log.begins[waits["case"].to_numpy()]], pl.Int64),
             pl.Series("began_ms", log.ms[rows[waits["first"].to_numpy()]], pl.Int64),
-            *(waits[name] for name in ("silent_ms", "is_met", "is_lapsed")),
+            *(waits[name] for name in ("lapsed_ms", "is_met", "is_lapsed")),
         )
         .select(BEGUN.names())
     )

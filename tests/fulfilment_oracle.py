@@ -101,8 +101,7 @@ def counts_of(case: Case, everything: list[Row]) -> Iterator[Counted]:
     """What it adds to the counts."""
     country = case.first("country")
     for expectation, wait, state, lapsed in judged_waits(case, everything):
-        decided = lapsed + expectation.silence if case.rules.tells_people else lapsed
-        yield from of_wait(case.site, expectation, wait.first["event_at"], state, decided, country=country)
+        yield from of_wait(case.site, expectation, wait.first["event_at"], state, lapsed, country=country)
     for row in case.signals:
         yield of_signal(row, country=country)
 

@@ -47,10 +47,10 @@ def tables(log: Sequence[Row], rules: JourneysRules, until: datetime | None) -> 
 def counts_of(person: Person, service: contacts_oracle.Service, outcomes: Sequence[Row], rules: JourneysRules) -> Iterator[Counted]:
     """What one person adds to the counts, whichever partition counts it."""
     for _, expectation, wait, state, lapsed in contacts_oracle.judged_waits(person, service.tickets, rules):
-        yield from of_wait(person.site, expectation, wait.first["event_at"], state, lapsed + expectation.silence)
+        yield from of_wait(person.site, expectation, wait.first["event_at"], state, lapsed)
     for expectation, order, due, following in order_waits(person, rules):
         state = "met" if following is not None and following <= due else "lapsed" if person.passed(due) else "open"
-        yield from of_wait(person.site, expectation, order["placed_at"], state, due + expectation.silence)
+        yield from of_wait(person.site, expectation, order["placed_at"], state, due)
     silent_at = {(lapse["expectation"], lapse["outcome_id"]): lapse["silent_at"] for lapse in lapses_of(person, service, rules)}
     for row in outcomes:
         if row["status"] != "provisional":
