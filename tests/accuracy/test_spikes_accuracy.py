@@ -89,8 +89,9 @@ def show_shocks(capsys, seed, visits, planted, n_false):
 
 @pytest.mark.bench
 @pytest.mark.timeout(3_000)
-@pytest.mark.parametrize("visits", [60_000, 300_000])
-def test_shocks_are_told_soon_with_their_segment_and_their_cause(capsys, visits):
+@pytest.mark.parametrize(("visits", "least_told"), [(60_000, 0.4), (300_000, 0.7)])
+def test_shocks_are_told_soon_with_their_segment_and_their_cause(capsys, visits, least_told):
+    """Of 60,000 visits a day abandonment at one step on one device is too little to be told: seen were 10 of 18; of 300,000 16 of 18."""
     seed = drawn_seed()
     found = outcome(seed, visits=visits, days=4, n=18, rules=SpikeRules())
     show_shocks(capsys, seed, visits, found.planted, found.n_false)
@@ -98,8 +99,6 @@ def test_shocks_are_told_soon_with_their_segment_and_their_cause(capsys, visits)
         Console(width=200, highlight=False).print("\n".join(found.others))
 
     told = [each for each in found.planted if each.minutes is not None]
-    assert len(told) >= 0.4 * len(found.planted), (
-        "of 60,000 visits a day abandonment at one step on one device is too little to be told"
-    )
+    assert len(told) >= least_told * len(found.planted)
     assert sum(each.is_right for each in told) >= 0.6 * len(told)
     assert sum(each.is_cause_right for each in told) >= 0.6 * len(told)
