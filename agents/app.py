@@ -201,6 +201,8 @@ def build_app(
         alerts = topics.published(kafka.prefix, ALERTS.name)
         add(ALERTING, alerts, Producer(kafka.bootstrap, kafka.librdkafka), alerting, its_own=its_own)
         alerting.delivery.stirred = shells[ALERTING].stir
+    for stage in stages:
+        shells[stage.name].before = tuple(shells[name] for name, _ in stage.upstream if name != stage.name and name in shells)
     for shell in shells.values():
         _connect(app, shell)
     app.on_rebalance_complete.connect(TakeOvers(group, list(shells.values())).connected)

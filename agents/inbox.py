@@ -7,6 +7,7 @@ What was fetched ahead of a held partition is thrown away, so to hold all would 
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 
@@ -22,11 +23,18 @@ class Inbox:
     """Runs in the order of arrival, counted in bytes. Used in the event loop only."""
 
     def __init__(
-        self, limit: int, *, n_partitions: Callable[[], int], hold: Callable[[Collection[TP]], None], release: Callable[[], None]
+        self,
+        limit: int,
+        *,
+        n_partitions: Callable[[], int],
+        hold: Callable[[Collection[TP]], None],
+        release: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the limit in bytes (at most twice as many wait), how many partitions share it, and how to stop and restart the fetch."""
         self._limit, self._n_partitions, self._hold, self._release = limit, n_partitions, hold, release
-        self._runs: deque[Run] = deque()
+        self._clock = clock
+        self._runs: deque[tuple[float, Run]] = deque()  # each with the time at which it came
         self._waiting: dict[TP, int] = {}  # partition -> bytes of it
         self._held: set[TP] = set()
         self._stirred = asyncio.Event()
@@ -40,9 +48,14 @@ class Inbox:
         """Whether any of the stage's partitions is held."""
         return bool(self._held)
 
+    @property
+    def since(self) -> float:
+        """When the run came that has waited longest; now, if none waits."""
+        return self._runs[0][0] if self._runs else self._clock()
+
     def put(self, run: Run) -> None:
         """Leave a run; never waits, never refuses."""
-        self._runs.append(run)
+        self._runs.append((self._clock(), run))
         self.events += len(run)
         self._count(run.tp, cost(run))
         if self.size > self._limit:
@@ -57,7 +70,7 @@ class Inbox:
         """Say what `take` would return."""
         found: list[Run] = []
         events = size = 0
-        for run in self._runs:
+        for _, run in self._runs:
             if events >= max_events or size >= max_bytes:
                 break
             found.append(run)

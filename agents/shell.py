@@ -46,6 +46,8 @@ LOOK_S = 5.0
 """How often a stage with nothing to do looks whether something got lost."""
 ROOM_S = 0.25
 """How often a stage that has no room looks whether it has some again."""
+BACKLOG_LINGER_S = 8.0
+"""How long a step waits for more while a stage before it has a backlog: who is met in one step, and not in four, is looked at once (DECISIONS.md)."""
 
 
 class Closing(Writing, Protocol):
@@ -77,7 +79,11 @@ class Shell:
         self._producer, self._settings, self._clock = producer, settings, clock
         self._take_over = TakeOver(inputs, work, checkpoints, producer, reader)
         self.inbox = Inbox(
-            settings.inbox_bytes, n_partitions=lambda: len(self._ours()), hold=self._group.hold, release=self._release
+            settings.inbox_bytes,
+            n_partitions=lambda: len(self._ours()),
+            hold=self._group.hold,
+            release=self._release,
+            clock=clock,
         )
         self.ticked_at = clock()
         """When the loop last turned: for a health check, which must not trust heartbeats."""
@@ -85,9 +91,12 @@ class Shell:
         """How long the last checkpoint took."""
         self.measures = Measures()
         """What the loop has measured, for whoever watches."""
+        self.before: tuple[Shell, ...] = ()
+        """The stages of this worker that pass on what it reads."""
         self._thread, self._second_thread = StageThread(f"stage-{name}"), StageThread(f"ahead-{name}")
         self._lock = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._in_step = 0  # records of the step at work
         self._positions: dict[TP, int] = {}
         self._manifests: dict[int, Manifest] = {}
         self._sought: dict[TP, int] = {}
@@ -109,6 +118,11 @@ class Shell:
         """Whether everything there is has been taken, and everything taken has been kept."""
         caught_up = all(self._group.caught_up(tp, position) for tp, position in self._positions.items())
         return bool(self._positions) and caught_up and not self.work.holds_news and not self.inbox.events
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it has a backlog: a full step is at work, or waits."""
+        return self._in_step + self.inbox.events >= self._settings.max_batch_events
 
     def stir(self) -> None:
         """Wake the loop, for there is room again. From any thread."""
@@ -175,8 +189,10 @@ class Shell:
         self._loop = asyncio.get_running_loop()
         while True:
             runs = await self._arrived()
+            self._in_step = sum(map(len, runs))
             async with self._lock:
                 await self._tick(runs)
+                self._in_step = 0
                 if self.work.dirty and self._clock() >= self._checkpoint_at:
                     await self._checkpoint()
 
@@ -186,10 +202,17 @@ class Shell:
             await self.inbox.stirred(self._patience_s())
         if not (self.inbox.events and self.work.has_room):
             return []
-        until, enough = self._clock() + self._settings.linger_s, self._settings.max_batch_events
-        while self.inbox.events < enough and not self.inbox.is_held and (left := until - self._clock()) > 0:
+        enough = self._settings.max_batch_events
+        while 0 < self.inbox.events < enough and not self.inbox.is_held and (left := self._linger_s()) > 0:
             await self.inbox.stirred(left)
         return self.inbox.take(self._settings.max_batch_events, self._settings.max_batch_bytes)
+
+    def _linger_s(self) -> float:
+        """How long to wait for more yet, until it is asked again."""
+        waited_s = self._clock() - self.inbox.since
+        if waited_s < BACKLOG_LINGER_S and any(each.is_behind for each in self.before):
+            return self._settings.linger_s
+        return self._settings.linger_s - waited_s
 
     def _patience_s(self) -> float:
         now = self._clock()

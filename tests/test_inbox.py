@@ -134,3 +134,18 @@ def test_what_came_before_somebody_waits_wakes_at_once():
         return await woken(inbox, 5.0)
 
     assert asyncio.run(story()) < 1.0
+
+
+def test_it_knows_since_when_the_oldest_of_what_waits_has_waited():
+    now = [10.0]
+    inbox = Inbox(10_000, n_partitions=lambda: 1, hold=lambda _: None, release=lambda: None, clock=lambda: now[0])
+    assert inbox.since == 10.0
+
+    inbox.put(run(3))
+    now[0] = 12.0
+    inbox.put(run(3))
+    assert inbox.since == 10.0
+
+    inbox.take(3)
+    now[0] = 13.0
+    assert inbox.since == 12.0

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 
 import polars as pl
 import pytest
@@ -196,6 +197,27 @@ def test_checkpoints_take_a_tenth_of_the_time_at_most_but_one_that_waited_for_th
 
     assert shell.checkpoint_cost_s == 6.0
     assert shell._checkpoint_at == now[0] + until_the_next_s
+
+
+@pytest.mark.parametrize(("waited_s", "is_behind", "goes_on"), [(7.9, True, False), (8.1, True, True), (0.1, False, True)])
+def test_while_a_stage_before_it_has_a_backlog_a_step_waits_for_more_but_not_for_ever(waited_s, is_behind, goes_on):
+    log, now = with_clicks("ann", "bob"), [100.0]
+
+    async def story():
+        before = Bench(log, 0, settings=ShellSettings(max_batch_events=1 if is_behind else 2))
+        before.arrive(0)
+        bench = Bench(log, 0, settings=ShellSettings(linger_s=0.01), clock=lambda: now[0])
+        bench.shell.before = (before.shell,)
+        await bench.shell.take_over()
+        bench.arrive(0)
+        now[0] += waited_s
+        bench.arrive(1)
+        with suppress(TimeoutError):
+            await bench.until(lambda: bench.position() == 1, timeout_s=5.0 if goes_on else 0.2)
+        assert bench.position() == (1 if goes_on else -1)
+        assert bench.work.progress.steps == int(goes_on)
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("settings", [{"max_batch_events": 0}, {"inbox_bytes": -1}, {"time_speed": 0}, {"linger_s": -0.1}])
