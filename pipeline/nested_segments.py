@@ -58,9 +58,14 @@ def met(one: Segment, other: Segment) -> Segment | None:
     return tuple(shared)
 
 
+def within(one: Segment, other: Segment) -> bool:
+    """Whether one lies within the other, or is it."""
+    return met(one, other) == one
+
+
 def nested(one: Segment, other: Segment) -> bool:
     """Whether one lies within the other."""
-    return met(one, other) in (one, other)
+    return within(one, other) or within(other, one)
 
 
 class Explaining:

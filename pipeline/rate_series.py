@@ -156,7 +156,7 @@ def _judge(its: Arrays, rows: Places, known: Flags, is_rare: Flags, interval: In
     off = distance(total, safe_of, should, is_bound=interval.is_bound) / np.sqrt(own * seldom)
     dispersion = own * seldom * scales(its, rows) ** 2
     z = np.where(known[:, None], surprise(total, safe_of, should, dispersion, is_bound=interval.is_bound), -np.inf)
-    calm = ~np.isnan(now) & (known | ~is_rare) & (its["raised_ms"][rows] == NONE)
+    calm = ~np.isnan(now) & (its["raised_ms"][rows] == NONE)
     learn_scales(its, rows, np.where(calm[:, None], off, np.nan))
     return Judged(rows, total, total_of, should, dispersion, z, normal_tail(z), known, np.zeros(len(rows), dtype=bool), now)
 

@@ -119,6 +119,10 @@ class Alert:
             p_value=seen.p,
         )
 
+    def widened(self, seen: Evidence, to_ms: int) -> Self:
+        """After this evidence of a segment in which its own lies."""
+        return replace(self.seen(seen, to_ms), excess=max(self.excess, seen.n - seen.expected), n_usual=0, usual_ms=None)
+
     def judged(self, *, critical_lift: float, critical_excess: float) -> Self:
         """With its severity, which never falls while it is open."""
         is_critical = self.n >= critical_lift * self.n_expected and self.n - self.n_expected >= critical_excess
@@ -196,15 +200,19 @@ def spelt(alert: Alert) -> str:
     return " and ".join(f"{name} = {value}" for name in CONDITIONS if (value := alert.of(name)))
 
 
+def where(alert: Alert) -> str:
+    """Its segment in words, also if there are no conditions."""
+    return spelt(alert) or (f"journey = {alert.of('journey')}" if alert.of("journey") else "everywhere")
+
+
 def summary(alert: Alert) -> str:
     """One sentence in plain words."""
     if alert.rule == LIMIT:
         return f"{alert.n:,} segments are not judged, for {alert.n_of:,} are already: choose fewer dimensions, or raise most_series"
     what = _WHAT[alert.rule].format(expectation=alert.of("expectation"), signal=alert.of("signal"))
-    where = spelt(alert) or (f"journey = {alert.of('journey')}" if alert.of("journey") else "everywhere")
     since = datetime.fromtimestamp(alert.from_ms / 1_000, UTC)
     share, usual = (_share(rate, alert.rule) for rate in (alert.rate, alert.baseline_rate))
-    said = f"{what} at {where}: {share} instead of {usual} ({alert.n:,} of {alert.n_of:,} {_OF[alert.rule]} since {since:%Y-%m-%d %H:%M} UTC)"
+    said = f"{what} at {where(alert)}: {share} instead of {usual} ({alert.n:,} of {alert.n_of:,} {_OF[alert.rule]} since {since:%Y-%m-%d %H:%M} UTC)"
     if alert.cause and alert.rule != FRICTION:
         said += f"; {alert.cause} rose most, and {_share(alert.cause_share or 0.0, FRICTION)} met it"
     return f"{said}; {alert.why_resolved}" if alert.why_resolved else said

@@ -14,9 +14,9 @@ import polars as pl
 
 from pipeline.false_discoveries import threshold
 from pipeline.many_baselines import Arrays, Floats, Places
-from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segment, candidates, met
+from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segment, candidates, met, nested, within
 from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_anew, forget_stretch, judged
-from pipeline.spike_alerts import WARNING, Alert
+from pipeline.spike_alerts import WARNING, Alert, where
 from pipeline.spike_counts import FRICTION, LIMIT, Family, Kind
 from pipeline.spike_evidence import RAISED, raised, still_told, told_of
 from pipeline.spike_rules import SpikeRules
@@ -189,10 +189,11 @@ class Judging:
         explaining = Explaining(found, segments, is_bound=interval.is_bound)
         passes = Passes(most_p, **self._passes, least_points=rules.least_points)
         weak, _ = candidates(found, rules.least_n_of, WEAK_P)
-        taken = {alert.segment for alert in is_open}
+        taken, young = {alert.segment for alert in is_open}, list[Alert]()
         for alert in is_open:
             is_young = interval.to_ms - alert.opened_ms <= WINDOWS[1] * interval.span_ms
-            others = [at for at in weak if explaining.segments[at] not in taken] if is_young else ()
+            beside = taken - {alert.segment}
+            others = [at for at in weak if not any(nested(explaining.segments[at], each) for each in beside)] if is_young else ()
             instead = explaining.instead_of(alert.segment, others, passes)
             place = explaining.places.get(alert.segment) if instead is None else instead.place
             if place is None:
@@ -202,8 +203,15 @@ class Judging:
             self._tell(alert, goes_on)
             if not goes_on.is_open:
                 self._after(goes_on, explaining, its)
+            elif is_young:
+                young.append(goes_on)
         for seen in explaining.smallest(places, weak, taken, passes):
-            self._tell(None, Alert.opened(family, seen, interval.to_ms))
+            parts = sorted((alert for alert in young if within(alert.segment, seen.segment)), key=_age)
+            wide = parts[0].widened(seen, interval.to_ms) if parts else Alert.opened(family, seen, interval.to_ms)
+            self._tell(parts[0] if parts else None, wide)
+            for part in parts[1:]:
+                self._tell(part, part.resolved(interval.to_ms, f"it is part of {where(wide)}"))
+            young = [alert for alert in young if alert not in parts]
 
     @staticmethod
     def _after(alert: Alert, explaining: Explaining, its: Arrays) -> None:
@@ -255,3 +263,8 @@ def by_kind(judged_ms: Mapping[Family, int]) -> Iterator[tuple[Kind, dict[Family
     kinds = sorted({family.kind for family in judged_ms}, key=lambda each: (each.rule != FRICTION, each))
     for kind in kinds:
         yield kind, {family: judged_ms[family] for family in sorted(judged_ms) if family.kind == kind}
+
+
+def _age(alert: Alert) -> tuple[int, str]:
+    """The oldest first."""
+    return alert.opened_ms, alert.alert_id

@@ -40,10 +40,12 @@ class Shock:
     to_ms: int
     device: str = ""
     country: str = ""
+    step: str = ""
+    """Of a signal that is met at several."""
 
-    def factor(self, what: str, device: str, country: str, at_ms: int) -> float:
+    def factor(self, what: str, device: str, country: str, at_ms: int, step: str = "") -> float:
         """By which the share is multiplied there and then."""
-        here = self.what == what and self.device in ("", device) and self.country in ("", country)
+        here = self.what == what and self.step in ("", step) and self.device in ("", device) and self.country in ("", country)
         return self.times if here and self.from_ms <= at_ms < self.to_ms else 1.0
 
 
@@ -62,6 +64,7 @@ class CountedShop:
     lapses: bool = False
     """Whether parcels are counted as well, by the hour, by the fold of orders."""
     measures: Sequence[str] = ("sessions", "reached", "began", "abandoned", "signals")
+    signals: Sequence[tuple[str, str, float]] = SIGNALS
     rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,7 +96,7 @@ class CountedShop:
 
     def _interval(self, at_ms: int, span: int) -> list[tuple[object, ...]]:
         found: list[tuple[object, ...]] = []
-        tendencies = {what: self.tendency(what, at_ms) for what in (*LEFT, *(name for name, _, _ in SIGNALS))}
+        tendencies = {what: self.tendency(what, at_ms) for what in (*LEFT, *(name for name, _, _ in self.signals))}
         mean = self.visits * self.interval_s / 86_400 * self.season(at_ms)
         for device, share in self.devices:
             for country, part in self.countries:
@@ -124,8 +127,8 @@ class CountedShop:
                     rest -= gone
                     if gone:
                         count("abandoned", gone, journey="shop", step=step, expectation="order_after_commit")
-                for name, step, rate in SIGNALS:
-                    now = self._share(rate, name, device, country, at_ms, tendencies[name], most=5.0)
+                for name, step, rate in self.signals:
+                    now = self._share(rate, name, device, country, at_ms, tendencies[name], most=5.0, step=step)
                     fired = int(self.rng.poisson(visits * now))
                     if fired:
                         count("signals", fired, journey="shop", step=step, signal=name)
@@ -139,9 +142,11 @@ class CountedShop:
                             found.append((at_ms, 3_600, "fulfilment", measure, *ids, device, country, n, matures))
         return found
 
-    def _share(self, rate: float, what: str, device: str, country: str, at_ms: int, tendency: float, most: float = 0.95) -> float:
+    def _share(
+        self, rate: float, what: str, device: str, country: str, at_ms: int, tendency: float, most: float = 0.95, step: str = ""
+    ) -> float:
         own = math.exp(self.rng.normal(0, self.noise / 2))
-        shocked = math.prod(shock.factor(what, device, country, at_ms) for shock in self.shocks)
+        shocked = math.prod(shock.factor(what, device, country, at_ms, step) for shock in self.shocks)
         return min(most, rate * tendency * own * shocked)
 
 

@@ -178,6 +178,35 @@ def test_without_history_nothing_is_claimed():
     assert not Line().run(shop(early), 20).alerts()
 
 
+@pytest.mark.parametrize("seed", [11, 13, 14])
+def test_what_begins_at_one_step_and_is_soon_everywhere_is_one_alert_of_all(seed):
+    rest = ("browse", "cart", "checkout", "shipping", "payment")
+    signals = [("page_error", step, 0.005) for step in ("product", *rest)]
+    its = shop(measures=("sessions", "signals"), seed=seed, signals=signals)
+    line = Line().run(its, DAYS * 24, at_once=24)
+    until = SHOCK_MS + 5 * HOUR_MS
+    its.shocks = [Shock("page_error", 10.0, SHOCK_MS, until, step="product")]
+    its.shocks += [Shock("page_error", 2.5, SHOCK_MS + HOUR_MS, until, step=step) for step in rest]
+    line.run(its, 4, at_once=1, from_ms=SHOCK_MS)
+
+    told = pl.concat(line.said)
+    assert (told["alert_id"].n_unique(), told["step"][0], told["step"][-1]) == (1, "product", "")
+
+
+def test_alerts_beside_each_other_do_not_grow_into_each_other(settled):
+    until = SHOCK_MS + 9 * HOUR_MS
+    shocks = [
+        Shock("form_error_loop", times, SHOCK_MS + late * HOUR_MS, until, device=device)
+        for device, times, late in (("mobile", 4.0, 0), ("desktop", 2.5, 1))
+    ]
+    its, line = from_then(settled, *shocks)
+    line.run(its, 4, at_once=1, from_ms=SHOCK_MS)
+
+    assert [alert["segment"] for alert in line.alerts()] == [
+        f"step = payment and device = {each}" for each in ("mobile", "desktop")
+    ]
+
+
 def test_what_lasts_becomes_usual(settled):
     lasts = Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS)
     its, line = from_then(settled, lasts, rules=SpikeRules(lasting=timedelta(hours=12)))
@@ -209,7 +238,7 @@ def test_an_alert_of_which_nothing_is_heard_for_long_is_resolved_however_much_is
     for at_once in (1, 24):
         its, line = from_then(settled, Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS), rules=rules)
         its.measures = ("began", "abandoned")
-        hours = [(at, rows) for at, rows in its.rows(16, SHOCK_MS) if not 4 <= (at - SHOCK_MS) // HOUR_MS < 12]
+        hours = [(at, rows) for at, rows in its.rows(14, SHOCK_MS) if not 4 <= (at - SHOCK_MS) // HOUR_MS < 12]
         for begin in range(0, len(hours), at_once):
             some = hours[begin : begin + at_once]
             line.take([row for _, rows in some for row in rows], till_ms=some[-1][0] + 2 * HOUR_MS)
