@@ -35,7 +35,7 @@ class SpikeSettings(Section):
     usual_p: Share = 0.05
     """An interval is usual again where so many or more are no less likely than that."""
     usual_for: Annotated[int, Field(ge=1)] = 3
-    """Intervals in a row that must be usual for an alert to be resolved."""
+    """Intervals in a row that must be usual, at least, for an alert to be resolved; where they are too few to be told from those of the spike, more."""
     lasting_h: Positive = 24
     """How long a share must be raised to become usual; and how long an alert stays open of which nothing is heard, hours."""
     most_series: Annotated[int, Field(ge=1)] = 20_000

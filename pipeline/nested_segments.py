@@ -10,7 +10,7 @@ Source:  Kulldorff 1997, A spatial scan statistic, Communications in Statistics 
          parsimonious explanations; here by greed
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,14 @@ def nested(one: Segment, other: Segment) -> bool:
     return within(one, other) or within(other, one)
 
 
+def part_of(one: Segment, other: Segment) -> Segment | None:
+    """What another signal of the journey shares with a segment, where either place lies within the other; None: it is elsewhere."""
+    there = (*one[:N_SUBJECT], *other[N_SUBJECT:])
+    if one[0] != other[0] or one[:N_SUBJECT] == other[:N_SUBJECT] or not nested(one, there):
+        return None
+    return (*other[:N_SUBJECT], *(mine or theirs for mine, theirs in zip(one[N_SUBJECT:], other[N_SUBJECT:], strict=True)))
+
+
 class Explaining:
     """The segments of a family in an interval, and what is explained of them."""
 
@@ -97,23 +105,17 @@ class Explaining:
             segment, place, WINDOWS[best], *seen, p, max(0.0, float(yardstick)) ** 2 / 2, (float(n[1]), float(expected[1]))
         )
 
-    def smallest(self, rose: Sequence[int], weak: Sequence[int], explained: Iterable[Segment], passes: "Passes") -> list[Evidence]:
+    def smallest(self, rose: Sequence[int], weak: Sequence[int], explained: set[Segment], passes: "Passes") -> Iterator[Evidence]:
         """The segments that explain those that rose, likeliest first, beside those that are explained already.
 
-        `weak`: those that may explain them, even if they did not rise enough themselves.
+        `weak`: those that may explain them, even if they did not rise enough themselves. Whoever takes one adds what it explains to `explained`.
         """
-        taken, left, chosen = list(explained), list(rose), list[Evidence]()
-        while left:
-            seen = [each for each in (self.evidence(place, taken) for place in left) if passes(each)]
-            if not seen:
-                break
+        left = list(rose)
+        while seen := [each for each in (self.evidence(place, explained) for place in left) if passes(each)]:
             best = min(seen, key=_order)
-            around = (self.evidence(place, taken, best.window) for place in weak if nested(self.segments[place], best.segment))
-            best = min([best, *(each for each in around if passes.is_large(each))], key=_order)
-            chosen.append(best)
-            taken.append(best.segment)
-            left = [each.place for each in seen if each.place != best.place]
-        return chosen
+            around = (self.evidence(place, explained, best.window) for place in weak if nested(self.segments[place], best.segment))
+            yield min([best, *(each for each in around if passes.is_large(each))], key=_order)
+            left = [each.place for each in seen]
 
     def instead_of(self, segment: Segment, weak: Iterable[int], passes: "Passes") -> Evidence | None:
         """What is nested with a segment and explains much more; None: nothing does."""

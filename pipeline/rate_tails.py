@@ -64,6 +64,15 @@ def surprise(n: Floats, n_of: Floats, expected: Floats, dispersion: Floats, *, i
     return np.where(above, z, -np.inf)
 
 
+def for_usual(n: float, n_of: float, expected: float, times: float, *, is_bound: bool) -> float:
+    """How far so many speak for the usual share, and not for so many times it: log likelihood ratio."""
+    if not is_bound:
+        return expected * (times - 1) - n * math.log(times)
+    usual = min(max(expected / n_of, _LEAST), 1 - _LEAST)
+    raised = min(times * usual, (1 + usual) / 2)
+    return n * math.log(usual / raised) + (n_of - n) * math.log((1 - usual) / (1 - raised))
+
+
 def normal_tail(z: Floats) -> Floats:
     """Probability of so many standard deviations or more."""
     return np.asarray(_ERFC(np.asarray(z, dtype=np.float64) / math.sqrt(2)), dtype=np.float64) / 2

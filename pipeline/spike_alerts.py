@@ -2,6 +2,8 @@
 
 Frames:  -> frames.ALERTS
 Cases:   usual once, then raised -> goes on | raised for `lasting` -> resolved: it is usual now | nothing heard of it for so long -> resolved
+         too few to be sure -> goes on, until they speak for the usual share and not for that of the spike, or say nothing for `lasting`
+         another signal rises at the same place -> a part of it: named, and it is over when both are
 """
 
 from collections.abc import Iterable
@@ -13,7 +15,7 @@ import polars as pl
 
 from pipeline.frames import ALERTS, TIME, schema
 from pipeline.hashing import hex128
-from pipeline.nested_segments import Evidence, Segment
+from pipeline.nested_segments import N_SUBJECT, Evidence, Segment
 from pipeline.spike_counts import ABANDONMENT, CONDITIONS, EXITS, FRICTION, IDENTITY, LAPSE, LIMIT, SILENCE, Family
 
 OPEN, RESOLVED = "open", "resolved"
@@ -69,6 +71,14 @@ class Alert:
     examples: tuple[str, ...] = ()
     owner: str = ""
     why_resolved: str = ""
+    raised_n: float = 0.0
+    """How many there were while it was raised ..."""
+    raised_expected: float = 0.0
+    """... and how many were expected."""
+    over: float = 0.0
+    """How far what came last speaks for the usual share, and not for that of the spike: log likelihood ratio, never below 0."""
+    parts: tuple[Segment, ...] = ()
+    """Other signals that rose at its place soon after it opened."""
 
     def of(self, name: str) -> str:
         """One of IDENTITY."""
@@ -94,6 +104,16 @@ class Alert:
         """Share that was to be expected."""
         return self.n_expected / max(self.n_of, 1)
 
+    @property
+    def times(self) -> float:
+        """How many times the usual share it was while it was raised."""
+        return self.raised_n / max(self.raised_expected, 1e-9)
+
+    @property
+    def explains(self) -> tuple[Segment, ...]:
+        """Its segment and its parts."""
+        return (self.segment, *self.parts)
+
     @classmethod
     def opened(cls, family: Family, seen: Evidence, to_ms: int) -> Self:
         """By this evidence of the stretch that ends then."""
@@ -104,12 +124,13 @@ class Alert:
             to_ms, 0, 0, 0.0, 1.0, 0.0, WARNING,
         )  # fmt: skip
         alert = alert.seen(seen, to_ms)
-        return replace(alert, excess=seen.n - seen.expected, began_ms=alert.from_ms)
+        return replace(alert, excess=seen.n - seen.expected, began_ms=alert.from_ms).raised(seen)
 
     def seen(self, seen: Evidence, to_ms: int) -> Self:
         """After this evidence of it, which may be of another segment."""
+        its = self if seen.segment == self.segment else self.raised(seen)
         return replace(
-            self,
+            its,
             segment=seen.segment,
             from_ms=to_ms - seen.window * self.family.span_ms,
             updated_ms=to_ms,
@@ -123,6 +144,11 @@ class Alert:
         """After this evidence of a segment in which its own lies."""
         return replace(self.seen(seen, to_ms), excess=max(self.excess, seen.n - seen.expected), n_usual=0, usual_ms=None)
 
+    def raised(self, seen: Evidence) -> Self:
+        """As much as this evidence says of late."""
+        n, expected = seen.recent
+        return replace(self, raised_n=n, raised_expected=expected, over=0.0)
+
     def judged(self, *, critical_lift: float, critical_excess: float) -> Self:
         """With its severity, which never falls while it is open."""
         is_critical = self.n >= critical_lift * self.n_expected and self.n - self.n_expected >= critical_excess
@@ -135,7 +161,7 @@ class Alert:
     def differs(self, told: "Alert") -> bool:
         """Whether it must be told again."""
         return (
-            (self.segment, self.severity, self.resolved_ms) != (told.segment, told.severity, told.resolved_ms)
+            (self.explains, self.severity, self.resolved_ms) != (told.explains, told.severity, told.resolved_ms)
             or self.excess >= GREW * max(self.told_excess, 1.0)
         )  # fmt: skip
 
@@ -147,6 +173,7 @@ _DTYPES: dict[object, pl.DataType] = {
     float: pl.Float64(),
     float | None: pl.Float64(),
     tuple[str, ...]: pl.List(pl.String),
+    tuple[Segment, ...]: pl.List(pl.List(pl.String)),
 }
 ALERT = schema({name: _DTYPES[hint] for name, hint in Alert.__annotations__.items()})
 """How alerts are kept."""
@@ -155,7 +182,15 @@ ALERT = schema({name: _DTYPES[hint] for name, hint in Alert.__annotations__.item
 def kept(alerts: Iterable[Alert]) -> pl.DataFrame:
     """Frames: -> ALERT."""
     return pl.DataFrame(
-        [{**asdict(alert), "segment": list(alert.segment), "examples": list(alert.examples)} for alert in alerts],
+        [
+            {
+                **asdict(alert),
+                "segment": list(alert.segment),
+                "examples": list(alert.examples),
+                "parts": list(map(list, alert.parts)),
+            }
+            for alert in alerts
+        ],
         schema=ALERT,
         orient="row",
     )
@@ -164,7 +199,14 @@ def kept(alerts: Iterable[Alert]) -> pl.DataFrame:
 def restored(frame: pl.DataFrame) -> tuple[Alert, ...]:
     """Frames: ALERT ->."""
     return tuple(
-        Alert(**{**row, "segment": tuple(row["segment"]), "examples": tuple(row["examples"])})
+        Alert(
+            **{
+                **row,
+                "segment": tuple(row["segment"]),
+                "examples": tuple(row["examples"]),
+                "parts": tuple(map(tuple, row.get("parts", ()))),
+            }
+        )
         for row in frame.iter_rows(named=True)
     )
 
@@ -183,7 +225,7 @@ def rows(alerts: Iterable[Alert], partition: int) -> pl.DataFrame:
             "interval_at": alert.from_ms,
             "interval_s": max(0, alert.updated_ms - alert.from_ms) // 1_000 if alert.is_open else alert.interval_s,
             "status": OPEN if alert.is_open else RESOLVED,
-            "segment": spelt(alert),
+            "segment": spelt(alert.segment),
             "summary": summary(alert),
             "examples": list(alert.examples),
             "partition": partition,
@@ -195,14 +237,15 @@ def rows(alerts: Iterable[Alert], partition: int) -> pl.DataFrame:
     return ALERTS.conform(frame.with_columns(pl.col(name).cast(TIME) for name, dtype in ALERTS.schema.items() if dtype == TIME))
 
 
-def spelt(alert: Alert) -> str:
-    """The conditions of its segment; '' if there are none."""
-    return " and ".join(f"{name} = {value}" for name in CONDITIONS if (value := alert.of(name)))
+def spelt(segment: Segment) -> str:
+    """The conditions of a segment; '' if there are none."""
+    named = dict(zip(IDENTITY, segment, strict=True))
+    return " and ".join(f"{name} = {value}" for name in CONDITIONS if (value := named[name]))
 
 
 def where(alert: Alert) -> str:
     """Its segment in words, also if there are no conditions."""
-    return spelt(alert) or (f"journey = {alert.of('journey')}" if alert.of("journey") else "everywhere")
+    return spelt(alert.segment) or (f"journey = {alert.of('journey')}" if alert.of("journey") else "everywhere")
 
 
 def summary(alert: Alert) -> str:
@@ -213,9 +256,17 @@ def summary(alert: Alert) -> str:
     since = datetime.fromtimestamp(alert.from_ms / 1_000, UTC)
     share, usual = (_share(rate, alert.rule) for rate in (alert.rate, alert.baseline_rate))
     said = f"{what} at {where(alert)}: {share} instead of {usual} ({alert.n:,} of {alert.n_of:,} {_OF[alert.rule]} since {since:%Y-%m-%d %H:%M} UTC)"
-    if alert.cause and alert.rule != FRICTION:
+    if alert.parts:
+        said += f"; {' and '.join(_part(part, alert) for part in alert.parts)} rose with it"
+    if alert.cause and alert.cause != alert.of("signal"):
         said += f"; {alert.cause} rose most, and {_share(alert.cause_share or 0.0, FRICTION)} met it"
     return f"{said}; {alert.why_resolved}" if alert.why_resolved else said
+
+
+def _part(segment: Segment, alert: Alert) -> str:
+    """Its signal, and where, if that is not all of the alert's place."""
+    signal, is_there = segment[IDENTITY.index("signal")], segment[N_SUBJECT:] == alert.segment[N_SUBJECT:]
+    return signal if is_there else f"{signal} at {spelt(segment)}"
 
 
 def _share(rate: float, rule: str) -> str:

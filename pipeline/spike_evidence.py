@@ -134,7 +134,10 @@ def _with_money(alert: Alert, examples: pl.DataFrame) -> Alert:
 
 def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
     if alert.rule == FRICTION:
-        return replace(alert, cause=alert.of("signal"), cause_share=min(1.0, alert.rate))
+        alert = replace(alert, cause=alert.of("signal"), cause_share=min(1.0, alert.rate))
+        if not alert.parts:
+            return alert
+        raised = raised.filter(pl.col("signal").is_in([segment[IDENTITY.index("signal")] for segment in alert.explains]))
     # One interval more: who meets a signal late in an interval may have begun to wait before.
     its = raised.filter(
         pl.col("site") == alert.site,

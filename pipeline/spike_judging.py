@@ -6,6 +6,7 @@ Frames:  COUNTED ->; alerts are values
 Time:    each interval is judged by what was known of its counts then, in order; many at once say what one after the other would
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,8 +15,9 @@ import polars as pl
 
 from pipeline.false_discoveries import threshold
 from pipeline.many_baselines import Arrays, Floats, Places
-from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segment, candidates, met, nested, within
+from pipeline.nested_segments import WEAK_P, Evidence, Explaining, Passes, Segment, candidates, met, nested, part_of, within
 from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_anew, forget_stretch, judged
+from pipeline.rate_tails import for_usual
 from pipeline.spike_alerts import WARNING, Alert, where
 from pipeline.spike_counts import FRICTION, LIMIT, Family, Kind
 from pipeline.spike_evidence import RAISED, raised, still_told, told_of
@@ -25,6 +27,8 @@ from pipeline.spike_state import KNOWN, Part, Series, more
 from pipeline.watermark import UNREAD, milliseconds
 
 NEVER_MS = np.iinfo(np.int64).max
+SURE = math.log(50)
+"""Log likelihood ratio at which the usual share is taken for what it is, and not that of the spike."""
 AT_ONCE = 1_000_000
 """About so many cells, of intervals and segments, are summed at once: arrays of 20 MiB."""
 
@@ -189,7 +193,7 @@ class Judging:
         explaining = Explaining(found, segments, is_bound=interval.is_bound)
         passes = Passes(most_p, **self._passes, least_points=rules.least_points)
         weak, _ = candidates(found, rules.least_n_of, WEAK_P)
-        taken, young = {alert.segment for alert in is_open}, list[Alert]()
+        taken, young = {segment for alert in is_open for segment in alert.explains}, set[str]()
         for alert in is_open:
             is_young = interval.to_ms - alert.opened_ms <= WINDOWS[1] * interval.span_ms
             beside = taken - {alert.segment}
@@ -198,44 +202,72 @@ class Judging:
             place = explaining.places.get(alert.segment) if instead is None else instead.place
             if place is None:
                 continue
-            goes_on = self._going_on(alert, explaining.evidence(place), found, interval)
+            goes_on = self._going_on(alert, explaining.evidence(place), explaining, interval)
             taken.add(goes_on.segment)
             self._tell(alert, goes_on)
             if not goes_on.is_open:
                 self._after(goes_on, explaining, its)
             elif is_young:
-                young.append(goes_on)
+                young.add(goes_on.alert_id)
         for seen in explaining.smallest(places, weak, taken, passes):
-            parts = sorted((alert for alert in young if within(alert.segment, seen.segment)), key=_age)
-            wide = parts[0].widened(seen, interval.to_ms) if parts else Alert.opened(family, seen, interval.to_ms)
-            self._tell(parts[0] if parts else None, wide)
-            for part in parts[1:]:
-                self._tell(part, part.resolved(interval.to_ms, f"it is part of {where(wide)}"))
-            young = [alert for alert in young if alert not in parts]
+            taken.add(self._opened(family, seen, taken, young, interval))
+
+    def _opened(self, family: Family, seen: Evidence, taken: set[Segment], young: set[str], interval: Interval) -> Segment:
+        """A segment rose: young alerts within it become one, which widens; of one of another signal it is a part; or it is an alert of its own: what is explained."""
+        its = [alert for alert in self._alerts.values() if alert.alert_id in young and within(alert.segment, seen.segment)]
+        inner = sorted(its, key=_age)
+        for alert in () if inner else self._alerts.values():
+            is_beside = alert.is_open and alert.family == family and interval.to_ms - alert.opened_ms < KEPT * interval.span_ms
+            part = part_of(alert.segment, seen.segment) if is_beside else None
+            if part and part not in taken:
+                parts = (*(each for each in alert.parts if not within(each, part)), part)
+                self._tell(alert, replace(alert, updated_ms=interval.to_ms, parts=parts))
+                return part
+        wide = inner[0].widened(seen, interval.to_ms) if inner else Alert.opened(family, seen, interval.to_ms)
+        self._tell(inner[0] if inner else None, wide)
+        for alert in inner[1:]:
+            self._tell(alert, alert.resolved(interval.to_ms, f"it is part of {where(wide)}"))
+        young.difference_update(alert.alert_id for alert in inner)
+        return seen.segment
 
     @staticmethod
     def _after(alert: Alert, explaining: Explaining, its: Arrays) -> None:
         """An alert was resolved: what it explains of its segment and of others is no evidence any more; or it is usual there as well."""
         met_by = [
-            row for row, segment in zip(explaining.found.rows, explaining.segments, strict=True) if met(segment, alert.segment)
+            row
+            for row, segment in zip(explaining.found.rows, explaining.segments, strict=True)
+            if any(met(segment, each) for each in alert.explains)
         ]
         rows = np.array(met_by, dtype=np.int64)
         if alert.why_resolved:
             begin_anew(its, rows[its["raised_ms"][rows] != NONE])
         forget_stretch(its, rows)
 
-    def _going_on(self, alert: Alert, seen: Evidence, found: Judged, interval: Interval) -> Alert:
+    def _going_on(self, alert: Alert, seen: Evidence, explaining: Explaining, interval: Interval) -> Alert:
         """An open alert after another interval."""
-        rules, place = self._rules, seen.place
-        more = max(0.0, float(found.n[place, 0] - found.expected[place, 0]))
-        its = replace(alert.seen(seen, interval.to_ms), excess=alert.excess + more)
+        rules, found, place = self._rules, explaining.found, seen.place
+        n, n_of, expected, dispersion = (float(each[place, 0]) for each in (found.n, found.n_of, found.expected, found.dispersion))
+        its = alert.seen(seen, interval.to_ms)
+        its = replace(its, excess=alert.excess + max(0.0, n - expected))
         if found.became_usual[place]:
             return its.resolved(interval.to_ms, "it has been so for long enough to be usual")
-        looked_at = [at for at in (0, 1) if found.n_of[place, at] >= rules.least_n_of] or [2]
-        if found.p[place, looked_at].min() < rules.usual_p:
+        usual = for_usual(n, max(n_of, 1.0), expected, max(its.times, rules.least_lift), is_bound=interval.is_bound)
+        its = replace(its, over=max(0.0, its.over + usual / dispersion))
+        parts = [explaining.places[part] for part in its.parts if part in explaining.places]
+        is_raised = [self._is_raised(found, each) for each in (place, *parts)]
+        if is_raised[0]:
+            its = replace(its, raised_n=its.raised_n + n, raised_expected=its.raised_expected + expected)
+        if any(is_raised):
             return replace(its, n_usual=0, usual_ms=None)
-        its = replace(its, n_usual=its.n_usual + 1, usual_ms=its.usual_ms or interval.to_ms)
-        return its.resolved(its.usual_ms or interval.to_ms) if its.n_usual >= rules.usual_for else its
+        usual_ms = its.usual_ms or interval.to_ms
+        its = replace(its, n_usual=its.n_usual + 1, usual_ms=usual_ms)
+        is_sure = its.over >= SURE or interval.to_ms - usual_ms >= interval.lasting_ms
+        return its.resolved(usual_ms) if is_sure and its.n_usual >= rules.usual_for else its
+
+    def _is_raised(self, found: Judged, place: int) -> bool:
+        """Whether so many would hardly be, if all were usual."""
+        looked_at = [at for at in (0, 1) if found.n_of[place, at] >= self._rules.least_n_of] or [2]
+        return float(found.p[place, looked_at].min()) < self._rules.usual_p
 
     def _signals(self) -> pl.DataFrame:
         """That rose, so far. Frames: -> RAISED."""

@@ -31,7 +31,7 @@ class SpikeRules:
     usual_p: float = 0.05
     """An interval is usual again where so many or more are no less likely than that."""
     usual_for: int = 3
-    """Intervals in a row that must be usual for an alert to be resolved."""
+    """Intervals in a row that must be usual, at least, for an alert to be resolved; where they are too few to be told from those of the spike, more."""
     lasting: timedelta = DAY
     """How long a share must be raised to become usual; and how long an alert stays open of which nothing is heard."""
     most_series: int = 20_000

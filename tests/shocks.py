@@ -10,8 +10,8 @@ from pipeline.spikes import SpikesFold
 from tests.count_rows import MONDAY_MS, PARCEL, CountedShop, Shock, heard_rows, watermarks
 
 HOUR_MS = 3_600_000
-APART = 8
-"""Hours from one shock to the next."""
+APART = 7
+"""Hours from one shock to the next: those of one rule come at all times of a day, at which visits are few or many."""
 LASTS = 2
 
 
@@ -52,7 +52,7 @@ class Outcome:
 
 
 def planted(seed: int, days: int, n: int) -> Iterator[tuple[Planted, list[Shock]]]:
-    """After so many days, one every eight hours: a step of one device, with its signal; a signal; parcels."""
+    """After so many days, one every seven hours: a step of one device, with its signal; a signal; parcels."""
     rng = np.random.default_rng([seed, 11])
     for no in range(n):
         at = MONDAY_MS + days * 24 * HOUR_MS + no * APART * HOUR_MS + int(rng.integers(0, 60)) * 60_000
@@ -84,8 +84,9 @@ def outcome(seed: int, *, visits: float, days: int, n: int, rules: SpikeRules) -
     waiting = list[tuple[object, ...]]()
     for at, rows in shop.rows(hours * 12):
         now, waiting = at + 301_000, waiting + rows
-        if now < MONDAY_MS + days * 24 * HOUR_MS and now % HOUR_MS > 300_000:
-            continue  # quiet days: an hour a step says the same
+        is_near = any(0 <= now - each.at_ms <= (LASTS + 2) * HOUR_MS for each in found.planted if each.rule != "lapse")
+        if not is_near and now % HOUR_MS > 300_000:
+            continue  # elsewhere an hour a step says the same
         done = fold.step(state, heard_rows(waiting), watermarks(now))
         state, waiting = done.state, []
         for table in done.tables.values():

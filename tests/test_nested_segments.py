@@ -23,8 +23,11 @@ def explaining(**told):
 
 
 def chosen(its, explained=()):
-    every = range(len(its.segments))
-    return [each.segment for each in its.smallest(every, every, explained, PASSES)]
+    every, explained, segments = range(len(its.segments)), set(explained), []
+    for each in its.smallest(every, every, explained, PASSES):
+        explained.add(each.segment)
+        segments.append(each.segment)
+    return segments
 
 
 def test_what_happens_in_one_segment_is_told_of_it_and_not_of_those_around_it():

@@ -168,8 +168,91 @@ def test_the_signal_that_rose_is_an_alert_as_well(shocked):
     assert {(alert["signal"], alert["device"]) for alert in friction} == {("form_error_loop", "mobile")}
 
 
+FAILED, RETRIED = "payment_failed", "payment_retried"
+
+
+@pytest.fixture(scope="module")
+def paying():
+    """Two signals of the payment after five quiet days."""
+    its = shop(measures=("sessions", "signals"), signals=((FAILED, "payment", 0.03), (RETRIED, "payment", 0.015)))
+    return its, Line().run(its, DAYS * 24, at_once=24)
+
+
+def outage(what, times, begins, lasts, device="mobile"):
+    """Hours after the quiet days, and how long."""
+    from_ms = SHOCK_MS + begins * HOUR_MS
+    return Shock(what, times, from_ms, from_ms + lasts * HOUR_MS, device=device)
+
+
+@pytest.mark.parametrize(("first", "then"), [(FAILED, RETRIED), (RETRIED, FAILED)])
+def test_signals_that_rise_together_at_one_place_are_one_alert_whose_cause_rose_most(paying, first, then):
+    its, line = from_then(paying, outage(first, 3.0, 0, 8), outage(then, 3.0, 2, 6))
+    alerts = line.run(its, 16, from_ms=SHOCK_MS).alerts()
+
+    assert [(alert["signal"], alert["segment"], alert["status"]) for alert in alerts] == [
+        (first, "step = payment and device = mobile", "resolved")
+    ]
+    told = pl.concat(line.said).filter(pl.col("status") == "open").to_dicts()[-1]
+    assert f"{then} rose with it" in told["summary"]
+    assert told["cause"] == FAILED
+
+
+def test_it_is_over_when_all_that_rose_there_are(paying):
+    its, line = from_then(paying, outage(FAILED, 4.0, 0, 3), outage(RETRIED, 4.0, 0, 8))
+    (alert,) = line.run(its, 16, from_ms=SHOCK_MS).alerts()
+
+    assert alert["resolved_at"].timestamp() * 1_000 >= SHOCK_MS + 8 * HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("others", "segment"),
+    [
+        ([outage(RETRIED, 4.0, 1, 6, "desktop")], "step = payment and device = desktop"),
+        ([outage(RETRIED, 4.0, 1, 6), outage(RETRIED, 4.0, 3, 4, "desktop")], "step = payment and device = desktop"),
+        ([outage(RETRIED, 4.0, 13, 4)], "step = payment and device = mobile"),
+    ],
+    ids=["elsewhere", "elsewhere as well", "much later"],
+)
+def test_what_rises_elsewhere_or_much_later_is_an_alert_of_its_own(paying, others, segment):
+    its, line = from_then(paying, outage(FAILED, 4.0, 0, 20), *others)
+    alerts = line.run(its, 24, from_ms=SHOCK_MS).alerts()
+
+    assert {(alert["signal"], alert["segment"]) for alert in alerts} == {
+        (FAILED, "step = payment and device = mobile"),
+        (RETRIED, segment),
+    }
+
+
+def test_what_was_part_of_an_alert_is_so_after_a_restart(paying):
+    its, line = from_then(paying, outage(FAILED, 4.0, 0, 8), outage(RETRIED, 4.0, 0, 8))
+    line.run(its, 4, from_ms=SHOCK_MS)
+    line.state = line.fold.empty().restored(0, {piece.name: piece.frame() for piece in line.state.pieces(0)})
+
+    assert line.state.parts[0].alerts[0].parts
+    assert len(line.run(its, 4, from_ms=SHOCK_MS + 4 * HOUR_MS).alerts()) == 1
+
+
 def test_quiet_days_are_told_of_nothing(settled):
     assert not settled[1].alerts()
+
+
+@pytest.mark.parametrize(("night", "n_alerts"), [([3, 4, 2, 3] * 4, 1), ([1, 2, 1, 2] * 4, 2)], ids=["goes on", "is over"])
+def test_where_there_are_too_few_to_be_sure_an_alert_goes_on_until_it_is_seen_to_be_over(night, n_alerts):
+    """Of 40 an hour at night 1.6 are usual, and 3.2 are as many as in the spike: neither is surprising by itself."""
+    line, hours = Line(), DAYS * 24
+    n_of = [600] * (hours + 3) + [40] * len(night) + [600] * 9
+    n = [24] * hours + [48] * 3 + night + [48] * 3 + [24] * 6
+    rows = [
+        (MONDAY_MS + hour * HOUR_MS, 3_600, "sessions", *what, "", "", count, MONDAY_MS + (hour + 1) * HOUR_MS)
+        for hour, counts in enumerate(zip(n_of, n, strict=True))
+        for what, count in zip(
+            [("sessions", "", "", "", ""), ("signals", "shop", "payment", "", "rage_click")], counts, strict=True
+        )
+    ]
+    line.take(rows, till_ms=SHOCK_MS + len(n_of) * HOUR_MS)
+
+    assert len(line.state.parts[0].alerts) == n_alerts
+    assert line.state.n_open == 0
 
 
 def test_without_history_nothing_is_claimed():
