@@ -111,6 +111,15 @@ def test_it_opens_soon_and_is_resolved_when_all_is_well(shocked):
     assert {row["alert_id"] for row in its} == {its[0]["alert_id"]}
 
 
+@pytest.mark.parametrize(("usual_for", "statuses"), [(3, ["open"]), (1, ["resolved", "open"])])
+def test_a_spike_that_pauses_is_one_alert_unless_the_pause_is_long(settled, usual_for, statuses):
+    hours = [(SHOCK_MS + begin * HOUR_MS, SHOCK_MS + end * HOUR_MS) for begin, end in ((0, 3), (7, 10))]
+    its, line = from_then(settled, *(Shock("payment", 4.0, *of) for of in hours), rules=SpikeRules(usual_for=usual_for))
+    its.measures = ("began", "abandoned")
+
+    assert [alert["status"] for alert in line.run(its, 10, from_ms=SHOCK_MS).alerts()] == statuses
+
+
 def test_its_cause_is_the_signal_that_rose_with_it(shocked):
     alert = next(alert for alert in shocked.alerts() if alert["rule"] == "abandonment")
 
@@ -346,6 +355,24 @@ def test_one_wait_that_is_due_in_weeks_holds_no_verdict_back():
     (alert,) = line.alerts()
     assert (alert["rule"], alert["expectation"], alert["status"]) == ("lapse", PARCEL, "resolved")
     assert alert["opened_at"].timestamp() * 1_000 <= from_ms + 4 * HOUR_MS
+
+
+def test_silence_is_told_where_it_rose_once_nobody_can_say_a_word_any_more():
+    """Those who left at the payment could have written to support for a day."""
+    from_ms = MONDAY_MS + 40 * HOUR_MS
+    its = shop(Shock("payment", 4.0, from_ms, from_ms + 6 * HOUR_MS, device="mobile"), measures=("began", "abandoned"))
+    line, day = Line(SpikeRules(history=timedelta(days=1))), 24 * HOUR_MS
+    for at, rows in its.rows(46):
+        silent = [(*row[:2], "journeys", "silent", *row[4:-1], row[-1] + day) for row in rows if row[3] == "abandoned"]
+        line.take([*rows, *silent], till_ms=at + HOUR_MS)
+    line.take(till_ms=from_ms + 7 * HOUR_MS)
+    assert {alert["rule"] for alert in line.alerts()} == {"abandonment"}
+
+    line.take(till_ms=from_ms + 7 * HOUR_MS + day)
+
+    (alert,) = (alert for alert in line.alerts() if alert["rule"] == "silence")
+    assert (alert["segment"], alert["owner"]) == ("step = payment and device = mobile", "payments")
+    assert alert["summary"].startswith("Silent abandonment at step = payment and device = mobile: ")
 
 
 def test_more_series_than_there_is_room_for_are_told():
