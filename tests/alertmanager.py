@@ -31,6 +31,12 @@ class Manager:
         options = [f"--config.file={folder / 'am.yml'}", f"--storage.path={folder / 'data'}", "--cluster.listen-address="]
         self.child = ChildProcess([PROGRAM, *options, f"--web.listen-address={self.url.removeprefix('http://')}"])
 
+    def until(self, condition, timeout_s=20.0):
+        limit = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < limit, (self.child.printed(), self.receiver.got)
+            time.sleep(0.05)
+
     def active(self):
         """(name or alert_id, severity) of what it takes for open."""
         with urllib.request.urlopen(f"{self.url}/api/v2/alerts?active=true", timeout=5) as answer:
@@ -62,7 +68,7 @@ def manager_if_any(tmp_path, receiver):
         return
     made = Manager(tmp_path, receiver)
     try:
-        until(lambda: made.child.exit_code is not None or is_up(made), made)
+        made.until(lambda: made.child.exit_code is not None or is_up(made))
         yield made
     finally:
         made.child.kill()
@@ -80,10 +86,3 @@ def is_up(manager):
         return manager.active() == set()
     except OSError:
         return False
-
-
-def until(condition, manager, timeout_s=20.0):
-    limit = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < limit, (manager.child.printed(), manager.receiver.got)
-        time.sleep(0.05)

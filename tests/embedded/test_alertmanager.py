@@ -9,7 +9,6 @@ from agents.alert_desk import Desk
 from agents.alert_settings import ChannelSettings
 from pipeline.alert_routes import Mutes
 from tests.alert_rows import alert, resolved
-from tests.alertmanager import until
 
 pytest_plugins = ("tests.alertmanager", "tests.receiver")
 
@@ -31,7 +30,7 @@ def test_it_fires_groups_keeps_alive_and_resolves(manager, monkeypatch):
     says(alert("a1"), alert("a2", device="desktop"), alert("b1", site="other"))
     delivery.start()
     try:
-        until(lambda: len(manager.notified("firing")) == 2, manager)
+        manager.until(lambda: len(manager.notified("firing")) == 2)
         assert {frozenset(found) for found in manager.notified("firing")} == {
             frozenset({("a1", "warning"), ("a2", "warning")}),
             frozenset({("b1", "warning")}),
@@ -46,18 +45,18 @@ def test_it_fires_groups_keeps_alive_and_resolves(manager, monkeypatch):
         assert manager.notified("resolved") == []
 
         says(resolved("a1"), alert("a2", device="desktop", severity="critical", version=2))
-        until(lambda: ("a1", "warning") in set().union(*manager.notified("resolved")), manager)
-        until(lambda: manager.active() == {("a2", "critical"), ("b1", "warning"), ("EbbtideWatchdog", "none")}, manager)
+        manager.until(lambda: ("a1", "warning") in set().union(*manager.notified("resolved")))
+        manager.until(lambda: manager.active() == {("a2", "critical"), ("b1", "warning"), ("EbbtideWatchdog", "none")})
         assert delivery.reached["am"].refused == 0
     finally:
         delivery.close()
 
-    until(lambda: manager.active() == set(), manager)  # also the watchdog: whoever watches it knows that nobody would be told
-    until(
+    # Also the watchdog: whoever watches it knows that nobody would be told.
+    manager.until(lambda: manager.active() == set())
+    manager.until(
         lambda: any(
             each["labels"]["alertname"] == "EbbtideWatchdog" and each["status"] == "resolved"
             for got in manager.receiver.got
             for each in got.said["alerts"]
-        ),
-        manager,
+        )
     )
