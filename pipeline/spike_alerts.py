@@ -201,6 +201,8 @@ def restored(frame: pl.DataFrame) -> tuple[Alert, ...]:
     return tuple(
         Alert(
             **{
+                "raised_n": float(row["n"]),  # older state does not say it
+                "raised_expected": row["n_expected"],
                 **row,
                 "segment": tuple(row["segment"]),
                 "examples": tuple(row["examples"]),

@@ -421,6 +421,20 @@ def test_series_that_come_as_others_are_forgotten_are_kept_by_their_own_names():
     assert set(its.known["device"]) == {"", "phone"}
 
 
+def test_state_of_an_older_version_goes_on_with_its_alert(settled):
+    def told(since):
+        its, line = from_then(settled, Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 3 * HOUR_MS))
+        line.run(its, 3, from_ms=SHOCK_MS)
+        written = {piece.name: piece.frame() for piece in line.state.pieces(0)}
+        older = {name: frame.drop(since, strict=False) for name, frame in written.items()}
+        line.state = line.fold.empty().restored(0, older)
+        return line.run(its, 8, from_ms=SHOCK_MS + 3 * HOUR_MS).alerts()
+
+    kept, anew = told([]), told(["lag_of_ms", "raised_n", "raised_expected", "over", "parts"])
+    assert [alert["status"] for alert in kept] == ["resolved"]
+    assert [(alert["alert_id"], alert["status"]) for alert in anew] == [(alert["alert_id"], alert["status"]) for alert in kept]
+
+
 def test_nothing_is_judged_before_waits_are_over():
     line, (_, rows) = Line(), next(iter(shop().rows(1)))
     line.take(rows, till_ms=MONDAY_MS + HOUR_MS - 1)
