@@ -27,6 +27,8 @@ LONGEST = LEVELS[-1]
 SEASONS = (("day", DAY_S // SLOT_S, 0.15), ("week", WEEK, 0.3))
 """Name, slots, and gain of each season; before them stands the guess that has none."""
 N_PLACES = 1 + len(SEASONS)
+HABIT = 2
+"""Weeks after which the hour of the week says by itself what is usual."""
 
 Field = tuple[type[np.generic], tuple[int, ...], float]
 """Dtype, shape within a row, and what stands there at first."""
@@ -65,6 +67,9 @@ class Guesses:
         self.expected: Floats = _mean(told, weights)
         self.steady: Floats = _mean(told[:, :, -1:], weights[:, :, -1:])
         """What is expected over long levels alone, which nothing short moves; NaN: unknown."""
+        has_weeks = at_s - its["season_from"][rows] >= HABIT * WEEK * SLOT_S
+        self.by_week: Floats = np.where(counts[:, -1, -1] & has_weeks, self.values[:, -1, -1], np.nan)
+        """What the hour of the week expects over a long level; NaN: not seen often enough to be a habit."""
 
     def off(self, values: Floats, most: Floats) -> Floats:
         """How far each guess was off, at most so far; NaN: there was none."""
@@ -159,6 +164,12 @@ def _season_at(its: Arrays, name: str, rows: Places, at_s: Floats) -> Floats:
     since = at_s - its["season_from"][rows]
     seen_whole = since >= (its[name].shape[1] - 1) * SLOT_S  # False where nothing was seen
     return np.where(seen_whole, _on_line(its[name], rows, at_s), np.nan)
+
+
+def push_by_week(its: Arrays, rows: Places, values: Values) -> None:
+    """The hour of the week alone learns these values; changes `its`. No row stands twice."""
+    name, _, gain = SEASONS[-1]
+    _learn(its, name, gain, rows, values)
 
 
 def _learn(its: Arrays, name: str, gain: float, rows: Places, values: Values) -> None:

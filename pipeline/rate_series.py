@@ -1,7 +1,7 @@
 """Shares, interval by interval, of many series: how unlikely the newest of each are, by nothing but what came before them.
 
 A share is looked at over the last 1, 3 and 12 intervals. What is usual is learned only once an interval is 12 old, so a spike has been noticed
-before it could count as usual; while a series is raised it learns nothing, until it has been raised so long that this is usual.
+before it could count as usual; while a series is raised it learns nothing but what may be so every week, until it has been raised so long that this is usual.
 
 A baseline learns shares of at least 30, with 4 to be expected: until there are so many, intervals are put together. What comes more rarely is held
 against its mean share. What a share moves by beyond chance is learned (`beyond`), and how far off it was over each stretch.
@@ -26,6 +26,7 @@ from pipeline.many_baselines import (
     forget_levels,
     learn_scales,
     push,
+    push_by_week,
     scale_fields,
     scales,
 )
@@ -132,7 +133,11 @@ def judged(its: Arrays, rows: Places, n: Floats, n_of: Floats, interval: Interva
     mid_s = np.full(len(rows), (interval.from_ms + interval.span_ms / 2) / 1_000)
     guesses = Guesses(its, rows, mid_s)
     is_rare = np.isnan(guesses.expected)
-    rate = np.where(is_rare, _mean_share(its, rows), share(np.fmax(guesses.expected, guesses.steady), is_bound=interval.is_bound))
+    rate = np.where(
+        is_rare,
+        _mean_share(its, rows),
+        share(np.fmax(np.fmax(guesses.expected, guesses.steady), guesses.by_week), is_bound=interval.is_bound),
+    )
     has_share = its["n_of_sum"][rows] >= KNOWN_OF
     known = has_share & (interval.from_ms - its["first_ms"][rows] >= interval.history_ms)
     slot = interval.number % KEPT
@@ -201,6 +206,8 @@ def _learn(its: Arrays, guesses: Guesses, seen: tuple[Floats, Floats], interval:
     }
     for name, value in told.items():
         its[name][to, slot] = value
+    if not judges.all():  # raised: but it may be so every week
+        push_by_week(its, to[~judges], _values(*(value[~judges] for value in told.values())))
 
 
 def _mean_share(its: Arrays, rows: Places) -> Floats:
@@ -226,12 +233,8 @@ def _take(its: Arrays, rows: Places, slots: Places) -> None:
     there = ~np.isnan(its["root"][rows, slots]) & (its["raised_ms"][rows] == NONE)
     to, at = rows[there], slots[there]
     if len(to):
-        root, at_s, span, most, should = (
-            its[name][to, at] for name in ("root", "root_at", "root_span", "root_most", "root_should")
-        )
-        most = np.where(np.isnan(should), np.inf, most)
-        middle = np.where(np.isnan(should), root, should)
-        push(its, to, Values(at_s, root, span, np.clip(root, middle - most, middle + most)))
+        told = (its[name][to, at] for name in ("root", "root_at", "root_span", "root_most", "root_should"))
+        push(its, to, _values(*told))
     its["at"][rows, slots] = NONE
     its["root"][rows, slots] = np.nan
 
@@ -251,6 +254,13 @@ def _raise(its: Arrays, found: Judged, interval: Interval) -> Flags:
     if lasts.any():
         begin_anew(its, rows[lasts])
     return lasts
+
+
+def _values(root: Floats, at_s: Floats, span_s: Floats, most: Floats, should: Floats) -> Values:
+    """What a baseline learns: of an outlier its seasons learn so much at most."""
+    most = np.where(np.isnan(should), np.inf, most)
+    middle = np.where(np.isnan(should), root, should)
+    return Values(at_s, root, span_s, np.clip(root, middle - most, middle + most))
 
 
 def forget_stretch(its: Arrays, rows: Places) -> None:

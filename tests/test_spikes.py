@@ -311,6 +311,16 @@ def test_what_lasts_becomes_usual(settled):
     assert alerts[0]["resolved_at"].timestamp() * 1_000 <= SHOCK_MS + 15 * HOUR_MS
 
 
+def test_what_is_so_every_week_is_not_told_every_week(settled):
+    """More is given up at every weekend, by people who have the time to look around; a shop that is a year old would hear of it 52 times."""
+    weekends = [(SHOCK_MS + days * 24 * HOUR_MS, SHOCK_MS + (days + 2) * 24 * HOUR_MS) for days in (0, 7, 14)]
+    its, line = from_then(settled, *(Shock("payment", 1.6, *weekend) for weekend in weekends))
+    its.measures = ("began", "abandoned")
+    line.run(its, 16 * 24, from_ms=SHOCK_MS, at_once=24)
+
+    assert [alert["opened_at"].timestamp() * 1_000 < weekends[0][1] for alert in line.alerts()] == [True]
+
+
 def test_an_alert_of_which_nothing_is_heard_is_resolved_at_last(settled):
     until = Shock("payment", 3.0, SHOCK_MS, SHOCK_MS + 100 * HOUR_MS)
     its, line = from_then(settled, until)
