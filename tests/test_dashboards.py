@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import yaml
 
-from agents.metrics import METRICS
+from agents.metrics import METRICS, Metric
 from sinks.boards.grafana import BOARDS, FOLDER, dashboard, text
 from sinks.boards.panel import OF_SITE
 from tests.house.test_alerts import promtool
@@ -18,6 +18,7 @@ PANELS = [(board, panel) for board in BOARDS for panel in board.panels]
 ASKING_TABLES = [(board, panel) for board, panel in PANELS if isinstance(panel.asks, str)]
 SHOWN = (BEGAN - timedelta(days=1), BEGAN + timedelta(days=120))
 """The time that is looked at."""
+UP = Metric("up", "gauge", "What Prometheus says itself of whom it asks.")
 EXPRESSIONS = [asked.expr for _, panel in PANELS if not isinstance(panel.asks, str) for asked in panel.asks]
 
 
@@ -74,17 +75,29 @@ def test_every_panel_asks_the_sites_that_were_chosen_alone():
     assert [f"{board.uid}: {panel.title}" for board, panel in ASKING_TABLES if OF_SITE not in panel.asks] == []
 
 
-def test_expressions_can_be_read_by_prometheus(tmp_path):
+def sampled(metric):
+    """A worker that counts one thing a second, or measures 1, for three hours."""
+    labels = {"job": "ebbtide", "instance": "w1:9464", **dict.fromkeys(metric.labels, "some")}
+    buckets = ("1", "+Inf") if metric.kind == "histogram" else ("",)
+    for le in buckets:
+        said = ", ".join(f'{name}="{value}"' for name, value in (labels | ({"le": le} if le else {})).items())
+        name = f"{metric.name}_bucket" if le else metric.name
+        yield {"series": f"{name}{{{said}}}", "values": "1x180" if metric.kind == "gauge" else "0+60x180"}
+
+
+def test_prometheus_answers_every_expression_over_what_a_worker_exports(tmp_path):
     assert len(EXPRESSIONS) > 20
-    rules = [
-        {"record": f"panel:{n}", "expr": expr.replace("$__rate_interval", "5m").replace("$instance", ".*")}
-        for n, expr in enumerate(EXPRESSIONS)
+    asked = [expr.replace("$__rate_interval", "5m").replace("$instance", "w1:9464|w2:9464") for expr in EXPRESSIONS]
+    found = [
+        {"expr": f"count({expr}) >= bool 1", "eval_time": "3h", "exp_samples": [{"labels": "{}", "value": 1}]} for expr in asked
     ]
-    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
-    done = promtool("check", "rules", tmp_path / "rules.yml")
+    series = [its for metric in (UP, *METRICS) for its in sampled(metric)]
+    tests = [{"interval": "1m", "input_series": series, "promql_expr_test": found}]
+    (tmp_path / "tests.yml").write_text(json.dumps({"tests": tests}))
+    done = promtool("test", "rules", tmp_path / "tests.yml")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "$" not in (tmp_path / "rules.yml").read_text()
+    assert "$" not in (tmp_path / "tests.yml").read_text()
 
 
 def test_expressions_ask_for_what_is_exported_and_leave_nothing_out():
