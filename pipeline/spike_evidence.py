@@ -18,6 +18,7 @@ from pipeline.hashing import hash64
 from pipeline.many_baselines import Floats
 from pipeline.nested_segments import Segment
 from pipeline.rate_series import KEPT, Interval, Judged
+from pipeline.rate_tails import surprise
 from pipeline.spike_alerts import Alert
 from pipeline.spike_counts import COUNTS_OF, DIMENSIONS, EXITS, FRICTION, IDENTITY, LIMIT, Family
 
@@ -27,6 +28,8 @@ SURE, LIFT = 4.0, 1.25
 """A cause is so many standard deviations of chance above what was expected, and so many times it."""
 FEW = 5
 """Examples of an alert."""
+REMEMBERED_MS = 8 * 86_400_000
+"""So long signals that rose are remembered for alerts that are judged late: solutions of tickets, which take the longest but for quotes and returns, within a week."""
 KEPT_EACH = 8
 """Examples that are kept of each interval and count."""
 
@@ -87,6 +90,25 @@ def with_examples(known: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
         .group_by(count, maintain_order=True)
         .head(KEPT_EACH)
         .select(KEPT_EXAMPLES.names())
+    )
+
+
+def still_causes(rose: pl.DataFrame, late: Sequence[tuple[str, int, pl.DataFrame]], recent_ms: int) -> pl.DataFrame:
+    """Those that rose since `recent_ms`, and those of before that an alert can still be because of. Frames: RAISED -> the same.
+
+    `late`: of families that are judged later than that their site, since when what rose is asked for, and the segments that are known.
+    """
+    is_recent = pl.col("to_ms") >= recent_ms
+    if not late or rose.select(is_recent.all()).item():
+        return rose.filter(is_recent)
+    sites, since_ms, known = zip(*late, strict=True)
+    since = pl.DataFrame({"site": sites, "since_ms": since_ms}).group_by("site").agg(pl.col("since_ms").min())
+    segments = pl.concat([its.select("step", *DIMENSIONS) for its in known])
+    is_met = (pl.col(name).is_in(["", *segments[name].unique().to_list()]) for name in segments.columns)
+    return (
+        rose.join(since, on="site", how="left", maintain_order="left")
+        .filter(is_recent | ((pl.col("to_ms") >= pl.col("since_ms")) & pl.all_horizontal(*is_met)))
+        .select(RAISED.names())
     )
 
 
@@ -152,7 +174,8 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
     risen = (
         its.group_by(*IDENTITY)
         .agg(pl.col("n", "n_of", "expected").sum())
-        .filter(pl.col("n") - pl.col("expected") >= SURE * pl.col("expected").sqrt(), pl.col("n") >= LIFT * pl.col("expected"))
+        .filter(pl.col("n") >= LIFT * pl.col("expected"))
+        .pipe(_sure)
         .with_columns(exact.alias("exact"), ((pl.col("n") - pl.col("expected")) / pl.col("n_of")).alias("rise"))
         .sort("exact", "rise", *IDENTITY, descending=[True, True, *(False for _ in IDENTITY)])
         .unique("signal", keep="first", maintain_order=True)  # where it says most about this segment
@@ -163,6 +186,12 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
         return alert
     best = risen.row(0, named=True)
     return replace(alert, cause=best["signal"], cause_share=min(1.0, best["n"] / best["n_of"]))
+
+
+def _sure(risen: pl.DataFrame) -> pl.DataFrame:
+    """Signals that are hardly ever met so often by chance."""
+    n, n_of, expected = (risen[name].to_numpy() for name in ("n", "n_of", "expected"))
+    return risen.filter(surprise(n, n_of, expected, np.ones(len(n)), is_bound=False) >= SURE)
 
 
 def _examples(alert: Alert, examples: pl.DataFrame) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from pipeline.rate_series import KEPT, NONE, WINDOWS, Interval, Judged, begin_an
 from pipeline.rate_tails import for_usual
 from pipeline.spike_alerts import WARNING, Alert, where
 from pipeline.spike_counts import FRICTION, LIMIT, Family, Kind
-from pipeline.spike_evidence import RAISED, raised, still_told, told_of
+from pipeline.spike_evidence import RAISED, REMEMBERED_MS, raised, still_causes, still_told, told_of
 from pipeline.spike_rules import SpikeRules
 from pipeline.spike_segments import RIPE, Cells, cells
 from pipeline.spike_state import KNOWN, Part, Series, more
@@ -121,14 +121,17 @@ class Judging:
         oldest = min((at for at in since_ms.values() if at != UNREAD), default=UNREAD)
         newest = max(since_ms.values(), default=UNREAD)
         keep_ms = KEPT * max((family.span_ms for family in self._series), default=0)
-        raised_rows = self._signals().filter(
-            pl.col("to_ms") >= max(0, oldest - keep_ms, newest - 2 * milliseconds(self._rules.lasting))
-        )
+        recent_ms = max(0, oldest - keep_ms, newest - 2 * milliseconds(self._rules.lasting))
+        late = [
+            (family.site, max(at - KEPT * family.span_ms, newest - REMEMBERED_MS), self._series[family].known)
+            for family, at in since_ms.items()
+            if family.rule != FRICTION and at != UNREAD and at - KEPT * family.span_ms < recent_ms
+        ]
         return replace(
             part,
             counts=counts,
             alerts=tuple(self._alerts.values()),
-            raised=raised_rows,
+            raised=still_causes(self._signals(), late, recent_ms),
             examples=still_told(part.examples, since_ms),
             serial=part.serial + 1,
         )

@@ -1,5 +1,8 @@
-"""Pages of a shop break for two hours, and whoever is to be told is told once, the whole way: clicks on a broker, `ebbtide worker`, the topic of alerts,
-a webhook, Alertmanager, ClickHouse, `ebbtide alerts`. The worker is killed while the alert is open.
+"""Something goes wrong in a shop for some hours, and whoever is to be told is told once, the whole way: events on a broker, `ebbtide worker`, the topic of
+alerts, a webhook, Alertmanager, ClickHouse, `ebbtide alerts`. The worker is killed while the alert is open.
+
+Pages break, told by clicks alone; and, in the long form, carriers scan no parcels any more, told by all four families. Time stands still after the last
+event that was sent, so that an alert stays open until the shop goes on.
 """
 
 import io
@@ -8,16 +11,19 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import fastavro
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from agents.child_process import ChildProcess
 from agents.cli import main
 from agents.emitter import Emitter
+from agents.feed import FRAMES
 from agents.settings_sources import load
 from pipeline.simulator.arrivals import HOUR_MS
 from pipeline.simulator.scenarios import Scenario, Shock
@@ -37,20 +43,23 @@ PATIENCE_S = 240.0
 HISTORY_H = 10
 BEGINS_H, LASTS_H, ENDS_H = 11, 2, 15
 """Hours of the shop: when its pages begin to break, for how long, and when the last event comes."""
+TOPICS = {"clickstream": "clickstream", "order": "orders", "delivery": "deliveries", "ticket": "tickets"}
+"""Family -> its topic."""
+HOUR = timedelta(hours=1)
 KEY = b"a key of both"
 SETTINGS = """
 [kafka]
 bootstrap = "{bootstrap}"
 prefix = "{prefix}"
 partitions = 2
-clickstream_topic = "{topic}"
+{topics}
 librdkafka = {{ "session.timeout.ms" = "3000", "heartbeat.interval.ms" = "500" }}
 [clickhouse]
 dsn = "{store.dsn}"
 database = "{store.database}"
 batch_age_s = 0.2
 [fulfilment]
-enabled = false
+enabled = {commerce}
 [spikes]
 history_h = {history_h}
 [publish]
@@ -79,6 +88,28 @@ repeat_s = 30
 """
 
 
+SILENT_H, SILENT_FOR_H = 60, 10
+LAPSED_H, SCANNED_H = 149, 156
+"""Of a shop with parcels: when carriers begin not to scan what leaves, a day after the first parcels are scanned and a day of history, and for how long;
+three days later and what time of the day it takes to the first scan: when the lapse of the next one is an alert, and when the alert is over.
+"""
+
+
+def on_strike(chapters, since):
+    """As of a shop whose visitors consent to be counted one in six, else orders would be rare among clicks; and carriers say of what they scan in these hours that it is held up."""
+    for chapter in chapters:
+        scans = chapter.deliveries.filter(
+            pl.col("event_type") == "in_transit", pl.col("event_at").is_between(since, since + SILENT_FOR_H * HOUR)
+        )
+        at = (pl.col(name) + timedelta(minutes=5) for name in ("event_at", "record_at"))
+        held_up = scans.with_columns(pl.lit("exception").alias("event_type"), pl.col("event_id") + "-held-up", *at)
+        yield replace(
+            chapter,
+            events=chapter.events.filter(pl.col("visitor_id").hash(seed=1) % 6 == 0),
+            deliveries=pl.concat([chapter.deliveries, held_up]),
+        )
+
+
 def monday():
     """The last one that is over: the same day of the week makes the same visits."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -88,25 +119,32 @@ def monday():
 class Way:
     """The whole way, from the shop to those who are told."""
 
-    def __init__(self, broker, store, folder, hook, manager, *, shop):
+    def __init__(self, broker, store, folder, hook, manager, *, chapters, families=("clickstream",), history_h=HISTORY_H):
         self.broker, self.store, self.hook, self.manager = broker, store, hook, manager
-        topic = broker.create_topics("clickstream", 2, retention_ms="-1")
+        topics = {family: broker.create_topics(TOPICS[family], 2, retention_ms="-1") for family in families}
+        named = "\n".join(f'{TOPICS[family]}_topic = "{topic}"' for family, topic in topics.items())
         (folder / "key").write_bytes(KEY)
-        told = {"bootstrap": broker.bootstrap, "prefix": broker.prefix, "topic": topic, "store": store, "history_h": HISTORY_H}
+        told = {"bootstrap": broker.bootstrap, "prefix": broker.prefix, "topics": named, "store": store, "history_h": history_h}
+        told |= {"commerce": str(len(families) > 1).lower()}
         channels = {"hook": hook.url, "secret": folder / "key", "manager": MANAGER.format(url=manager.url) if manager else ""}
         self.settings = folder / "settings.toml"
         self.settings.write_text(SETTINGS.format(**told, **channels))
         load(self.settings)
-        self.emitter = Emitter(broker.bootstrap, topic, schema_id(), {})
-        self._chapters, self._sent_h = shop.slices(timedelta(hours=1)), 0
+        self.emitters = {
+            family: Emitter(broker.bootstrap, topic, schema_id(family), {}, family=family) for family, topic in topics.items()
+        }
+        self._chapters, self._sent_h = chapters, 0
         self.worker = None
 
     def send(self, until_h):
         """All that happens in the shop until this hour."""
         while self._sent_h < until_h:
-            self.emitter.send(next(self._chapters))
+            chapter = next(self._chapters)
+            for family, emitter in self.emitters.items():
+                emitter.send(getattr(chapter, FRAMES[family]))
             self._sent_h += 1
-        self.emitter.flush()
+        for emitter in self.emitters.values():
+            emitter.flush()
 
     def hire(self):
         """Start a worker."""
@@ -126,6 +164,48 @@ class Way:
             assert self.worker.exit_code is None, self.worker.printed()
             assert time.monotonic() < limit, f"it is not so that {what}: {self.told()}; {self.worker.printed()}"
             time.sleep(0.05)
+
+    def kill_at_work(self):
+        """Wait until it has made some progress, kill it, and start another one."""
+        n = self.n_cases()
+        self.until(lambda: self.n_cases() > n, "there are more cases")
+        self.kill()
+        self.hire()
+
+    def n_cases(self):
+        """Versions of cases that are in ClickHouse."""
+        return self.store.query("SELECT count() FROM cases").item()
+
+    def opened(self, **like):
+        """An open alert of which this is so, as soon as it is told and in ClickHouse."""
+
+        def found():
+            told = {of for of, _ in self.told()}
+            return told and [
+                each
+                for each in self.listed("list", "--open")["alerts"]
+                if each["alert_id"] in told and like.items() <= each.items()
+            ]
+
+        self.until(found, f"there is an open alert with {like}")
+        return found()[0]["alert_id"]
+
+    def until_over(self):
+        """All alerts, as `ebbtide alerts show` has them, when everybody knows that they are over."""
+        self.until(lambda: all(states(self.told(), of)[-1] == "resolved" for of, _ in self.told()), "it is told to be over")
+        every = {of for of, _ in self.told()}
+        self.until(lambda: self.stored() == dict.fromkeys(every, "resolved"), "it is over in ClickHouse")
+        if self.manager:
+            self.until(lambda: notified(self.manager, "resolved") == every, "Alertmanager")
+            assert notified(self.manager, "firing") == every
+        return [self.listed("show", of[:8]) for of in every]
+
+    def is_each_told_once(self):
+        """Whether the webhook and the topic say of the same alerts, once each, that they are open and that they are over."""
+        told, published = self.told(), self.published()
+        return {of for of, _ in told} == published.keys() and all(
+            is_once(said) for of in published for said in (published[of], states(told, of))
+        )
 
     def told(self):
         """(alert_id, state) of all news that came by the webhook, in order; what came twice under one key counts once."""
@@ -183,29 +263,18 @@ def test_an_alert_opens_once_and_is_over_once_though_the_worker_is_killed_betwee
 ):
     broken = Shock("broken", begins_ms=BEGINS_H * HOUR_MS, lasts_ms=LASTS_H * HOUR_MS, obstacle="page_error", chance=0.8)
     shop = Simulator(2, monday(), SHOPS[:1], 1_500, scenario=Scenario("broken", pages=broken))
-    way = Way(broker, server_store, tmp_path, other_receiver, manager_if_any, shop=shop)
+    way = Way(broker, server_store, tmp_path, other_receiver, manager_if_any, chapters=shop.chapters(HOUR))
     way.send(BEGINS_H + 1)
     way.hire()
     try:
-        way.until(way.told, "it is told")
-        alert_id, _ = way.told()[0]
-        way.until(lambda: way.stored().get(alert_id) == "open", "it stands in ClickHouse")
-        listed = {each["alert_id"]: each for each in way.listed("list", "--open")["alerts"]}[alert_id]
-        assert (listed["rule"], listed["signal"]) == ("friction", "page_error")
-
+        alert_id = way.opened(rule="friction", signal="page_error")
         way.kill()
         way.hire()
         way.send(BEGINS_H + LASTS_H)
         way.until(lambda: len(states(way.told(), alert_id)) > 1, "there is news of it")
         assert states(way.told(), alert_id)[-1] == "open"
         way.send(ENDS_H)
-        way.until(lambda: all(states(way.told(), of)[-1] == "resolved" for of, _ in way.told()), "it is told to be over")
-        every = {of for of, _ in way.told()}
-        way.until(lambda: way.stored() == dict.fromkeys(every, "resolved"), "it is over in ClickHouse")
-        if manager_if_any:
-            way.until(lambda: notified(manager_if_any, "resolved") == every, "Alertmanager")
-            assert notified(manager_if_any, "firing") == every
-        shown = [way.listed("show", of[:8]) for of in every]
+        shown = way.until_over()
     finally:
         way.worker.kill()
 
@@ -213,7 +282,53 @@ def test_an_alert_opens_once_and_is_over_once_though_the_worker_is_killed_betwee
     assert all(each["look_at"] for each in shown)
     places = [each["step"] for each in shown]
     assert len(set(places)) == len(places) <= 3, "pages break at every step, and each is told once"
-    assert all(is_once(states(way.told(), of)) for of in every)
-    published = way.published()
-    assert published.keys() == every
-    assert all(map(is_once, published.values()))
+    assert way.is_each_told_once()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("broker", [EMBEDDED], indirect=True)
+def test_parcels_that_are_held_up_and_not_scanned_any_more_are_told_once_though_workers_are_killed_before_and_meanwhile(
+    broker, server_store, tmp_path, manager_if_any, other_receiver
+):
+    silent = Shock("silent", begins_ms=SILENT_H * HOUR_MS, lasts_ms=SILENT_FOR_H * HOUR_MS, chance=0.9, stops_scans=True)
+    opens_at = monday() - timedelta(weeks=1)
+    shop = Simulator(2, opens_at, SHOPS[:1], 3_000, scenario=Scenario("silent", parcels=silent))
+    chapters, families = on_strike(shop.chapters(HOUR), opens_at + SILENT_H * HOUR), tuple(TOPICS)
+    way = Way(broker, server_store, tmp_path, other_receiver, manager_if_any, chapters=chapters, families=families, history_h=20)
+    way.hire()
+    t0 = time.monotonic()
+
+    def say(*w):
+        print(round(time.monotonic() - t0, 1), *w, way.told(), flush=True)
+
+    try:
+        for hour in (24, SILENT_H):
+            way.send(hour)
+            way.kill_at_work()
+        say("kills")
+        way.send(SILENT_H + 8)
+        way.opened(rule="friction", signal="delivery_exception")
+        say("held up")
+        way.kill()
+        way.hire()
+        way.send(LAPSED_H - 24)
+        way.until_over()
+        say("over")
+        way.send(LAPSED_H)
+        way.opened(rule="lapse", expectation="next_scan_after_scan")
+        say("lapsed")
+        way.kill()
+        way.hire()
+        way.send(SCANNED_H)
+        shown = way.until_over()
+        say("over")
+        for e in shown:
+            print(e)
+    finally:
+        way.worker.kill()
+
+    assert {(each["rule"], each["status"]) for each in shown} == {("friction", "resolved"), ("lapse", "resolved")}
+    assert {(each["step"], each["owner"], each["cause"]) for each in shown} == {("delivered", "carrier", "delivery_exception")}
+    assert all(each["look_at"] for each in shown)
+    assert way.is_each_told_once()
