@@ -1,7 +1,8 @@
 """What stands beside an alert: the signal that rose with it, what it costs, and of whom it is.
 
 Frames:  RAISED (signals that rose, by interval), rows of passed.heard(EXAMPLE) -> KEPT_EXAMPLES
-Cases:   a signal that does not say the device -> is held against all devices | no signal rose -> no cause
+Cases:   a signal of another journey -> is no cause: no parcel is late because pages are slow
+         a signal that does not say the device -> is held against all devices | no signal rose -> no cause
          exits -> those who gave a cart up at the same step are its examples, of late ones if it is too early for its own
          a signal in visits without a cart -> they have nothing at stake | no example has a value -> no money is known
 """
@@ -166,7 +167,7 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
         pl.col("to_ms") > since_ms,
         pl.col("from_ms") < alert.updated_ms + alert.interval_s * 1_000,
         *((pl.col(name) == alert.of(name)) | (pl.col(name) == "") for name in DIMENSIONS),
-        pl.col("step").is_in(["", alert.of("step")]),
+        *(pl.col(name).is_in(["", alert.of(name)]) for name in ("journey", "step")),
     )
     if its.is_empty():
         return alert

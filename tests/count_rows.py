@@ -131,7 +131,7 @@ class CountedShop:
                     now = self._share(rate, name, device, country, at_ms, tendencies[name], most=5.0, step=step)
                     fired = int(self.rng.poisson(visits * now))
                     if fired:
-                        count("signals", fired, journey="shop", step=step, signal=name)
+                        count("signals", fired, journey="delivery" if step == "in_transit" else "shop", step=step, signal=name)
                 if self.lapses and at_ms % 3_600_000 == 0:
                     parcels = int(self.rng.poisson(mean * share * part * 3_600 / self.interval_s * 0.15))
                     now = self._share(0.06, PARCEL, device, country, at_ms, tendencies["payment"])

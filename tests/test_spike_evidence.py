@@ -18,8 +18,8 @@ def alert():
     )
 
 
-def rose(signal, n, n_of, expected):
-    segment = dict.fromkeys(IDENTITY, "") | {"journey": "support", "signal": signal}
+def rose(signal, n, n_of, expected, journey="order"):
+    segment = dict.fromkeys(IDENTITY, "") | {"journey": journey, "signal": signal}
     return {"site": "shop.example", **segment, "from_ms": 0, "to_ms": HOUR_MS, "n": n, "n_of": n_of, "expected": expected}
 
 
@@ -39,3 +39,8 @@ def cause(*rows):
 )
 def test_what_was_met_a_few_times_where_it_is_rare_is_no_cause(n, expected, is_cause):
     assert cause(rose("ticket_escalated", n, 16, expected)) == ("ticket_escalated" if is_cause else "")
+
+
+def test_what_rose_in_another_journey_is_no_cause():
+    assert cause(rose("option_flipping", 60, 400, 10, journey="shop")) == ""
+    assert cause(rose("option_flipping", 60, 400, 10, journey="shop"), rose("eta_slip", 20, 400, 4)) == "eta_slip"

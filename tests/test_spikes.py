@@ -389,14 +389,15 @@ def test_silence_is_told_where_it_rose_once_nobody_can_say_a_word_any_more():
 def test_a_lapse_that_is_judged_days_later_is_because_of_what_rose_when_its_waits_began(at_once):
     """Of parcels it is known after four days, of clicks at once."""
     from_ms = MONDAY_MS + 75 * HOUR_MS
-    shocks = [Shock(what, 4.0, from_ms, from_ms + 8 * HOUR_MS) for what in (PARCEL, "rage_click")]
-    its, line = shop(*shocks, measures=("sessions", "signals"), lapses=True), Line()
+    shocks = [Shock(what, 4.0, from_ms, from_ms + 8 * HOUR_MS) for what in (PARCEL, "delivery_exception", "rage_click")]
+    signals = [("delivery_exception", "in_transit", 0.02), ("rage_click", "checkout", 0.04)]
+    its, line = shop(*shocks, measures=("sessions", "signals"), lapses=True, signals=signals), Line()
     hours = [[(*row[:-1], row[-1] + 3 * 24 * HOUR_MS * (PARCEL in row)) for row in rows] for _, rows in its.rows(190)]
     for begin in range(0, 190, at_once):
         line.take([row for rows in hours[begin : begin + at_once] for row in rows], till_ms=MONDAY_MS + (begin + at_once) * HOUR_MS)
 
     (alert,) = [alert for alert in line.alerts() if alert["rule"] == "lapse"]
-    assert (alert["status"], alert["cause"]) == ("resolved", "rage_click")
+    assert (alert["status"], alert["cause"]) == ("resolved", "delivery_exception")
 
 
 def test_more_series_than_there_is_room_for_are_told():
