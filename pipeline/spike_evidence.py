@@ -1,7 +1,7 @@
 """What stands beside an alert: the signal that rose with it, what it costs, and of whom it is.
 
 Frames:  RAISED (signals that rose, by interval), rows of passed.heard(EXAMPLE) -> KEPT_EXAMPLES
-Cases:   a signal of another journey -> is no cause: no parcel is late because pages are slow
+Cases:   a signal of another journey -> is no cause: no parcel is late because pages are slow; but tickets are told where they came from
          a signal that does not say the device -> is held against all devices | no signal rose -> no cause
          exits -> those who gave a cart up at the same step are its examples, of late ones if it is too early for its own
          a signal in visits without a cart -> they have nothing at stake | no example has a value -> no money is known
@@ -22,6 +22,8 @@ from pipeline.rate_series import KEPT, Interval, Judged
 from pipeline.rate_tails import surprise
 from pipeline.spike_alerts import Alert
 from pipeline.spike_counts import COUNTS_OF, DIMENSIONS, EXITS, FRICTION, IDENTITY, LIMIT, Family
+from pipeline.ticket_places import SUPPORT
+from pipeline.ticket_signals import TICKET_SIGNALS
 
 RAISED_P = 0.01
 """Intervals in which a signal was so unlikely over any stretch are remembered as those in which it rose."""
@@ -31,6 +33,7 @@ FEW = 5
 """Examples of an alert."""
 REMEMBERED_MS = 8 * 86_400_000
 """So long signals that rose are remembered for alerts that are judged late: solutions of tickets, which take the longest but for quotes and returns, within a week."""
+_OF_TICKETS = [each.name for each in TICKET_SIGNALS]
 KEPT_EACH = 8
 """Examples that are kept of each interval and count."""
 
@@ -167,7 +170,8 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
         pl.col("to_ms") > since_ms,
         pl.col("from_ms") < alert.updated_ms + alert.interval_s * 1_000,
         *((pl.col(name) == alert.of(name)) | (pl.col(name) == "") for name in DIMENSIONS),
-        *(pl.col(name).is_in(["", alert.of(name)]) for name in ("journey", "step")),
+        pl.col("journey").is_in(["", alert.of("journey")]) | ((alert.of("journey") == SUPPORT) & pl.col("signal").is_in(_OF_TICKETS)),
+        pl.col("step").is_in(["", alert.of("step")]),
     )
     if its.is_empty():
         return alert
