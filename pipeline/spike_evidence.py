@@ -190,6 +190,8 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
     if risen.is_empty():
         return alert
     best = risen.row(0, named=True)
+    if alert.rule == FRICTION and best["signal"] == alert.cause:
+        return alert  # of this stretch, and not of the intervals in which it rose
     return replace(alert, cause=best["signal"], cause_share=min(1.0, best["n"] / best["n_of"]))
 
 

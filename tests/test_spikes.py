@@ -204,6 +204,7 @@ def test_signals_that_rise_together_at_one_place_are_one_alert_whose_cause_rose_
     told = pl.concat(line.said).filter(pl.col("status") == "open").to_dicts()[-1]
     assert f"{then} rose with it" in told["summary"]
     assert told["cause"] == FAILED
+    assert (told["cause_share"] == told["rate"]) is (first == FAILED), "who met it are told one share, and not two"
 
 
 def test_it_is_over_when_all_that_rose_there_are(paying):
