@@ -3,7 +3,7 @@
 A share is looked at over the last 1, 3 and 12 intervals. What is usual is learned only once an interval is 12 old, so a spike has been noticed
 before it could count as usual; while a series is raised it learns nothing but what may be so every week, until it has been raised so long that this is usual.
 
-A baseline learns shares of at least 30, with 4 to be expected: until there are so many, intervals are put together. What comes more rarely is held
+A baseline learns shares of at least 30, with 16 to be expected: until there are so many, intervals are put together. What comes more rarely is held
 against its mean share. What a share moves by beyond chance is learned (`beyond`), and how far off it was over each stretch.
 
 Time:    ms since 1970, start of an interval
@@ -40,8 +40,8 @@ _WINDOWS = np.array(WINDOWS)
 KEPT = WINDOWS[-1]
 LEAST = 30
 """Of how many a share must be for a baseline to learn it ..."""
-LEAST_EXPECTED = 4.0
-"""... and how many must be expected among them, so that their root is about normal."""
+LEAST_EXPECTED = 16.0
+"""... and how many must be expected among them, so that chance moves a level of three by no more than a seventh."""
 KNOWN_OF = 200
 """Of how many a share must be known for it to be judged."""
 RAISED_P = 1e-3
