@@ -170,7 +170,8 @@ def _with_cause(alert: Alert, raised: pl.DataFrame, since_ms: int) -> Alert:
         pl.col("to_ms") > since_ms,
         pl.col("from_ms") < alert.updated_ms + alert.interval_s * 1_000,
         *((pl.col(name) == alert.of(name)) | (pl.col(name) == "") for name in DIMENSIONS),
-        pl.col("journey").is_in(["", alert.of("journey")]) | ((alert.of("journey") == SUPPORT) & pl.col("signal").is_in(_OF_TICKETS)),
+        pl.col("journey").is_in(["", alert.of("journey")])
+        | ((alert.of("journey") == SUPPORT) & pl.col("signal").is_in(_OF_TICKETS)),
         pl.col("step").is_in(["", alert.of("step")]),
     )
     if its.is_empty():
