@@ -3,8 +3,8 @@
 A share is looked at over the last 1, 3 and 12 intervals. What is usual is learned only once an interval is 12 old, so a spike has been noticed
 before it could count as usual; while a series is raised it learns nothing but what may be so every week, until it has been raised so long that this is usual.
 
-A baseline learns shares of at least 30, with 16 to be expected: until there are so many, intervals are put together. What comes more rarely is held
-against its mean share. What a share moves by beyond chance is learned (`beyond`), and how far off it was over each stretch.
+A baseline learns shares of at least 30, with 16 to be expected, or 4 if those take 12 intervals: until there are so many, intervals are put together.
+What comes more rarely is held against its mean share. What a share moves by beyond chance is learned (`beyond`), and how far off it was over each stretch.
 
 Time:    ms since 1970, start of an interval
 Cases:   a dip that ends -> no spike: a share must be above what is expected over short levels, and over long ones | seen for less than `history` -> p is 1, and nothing is claimed | no row -> not judged | of none -> not judged
@@ -41,7 +41,9 @@ KEPT = WINDOWS[-1]
 LEAST = 30
 """Of how many a share must be for a baseline to learn it ..."""
 LEAST_EXPECTED = 16.0
-"""... and how many must be expected among them, so that chance moves a level of three by no more than a seventh."""
+"""... and how many must be expected among them, so that chance moves a level of three by no more than a seventh ..."""
+FEW_EXPECTED = 4.0
+"""... or how many, if it takes as long as the longest stretch to come so far: their root is about normal."""
 KNOWN_OF = 200
 """Of how many a share must be known for it to be judged."""
 RAISED_P = 1e-3
@@ -176,7 +178,8 @@ def _learn(its: Arrays, guesses: Guesses, seen: tuple[Floats, Floats], interval:
     put_from = np.where(its["put_from"][rows] == NONE, interval.from_ms, its["put_from"][rows])
     n_put, n_of_put = its["n_put"][rows] + n, its["n_of_put"][rows] + n_of
     least_share = np.minimum(mean_share, 1 - mean_share) if interval.is_bound else mean_share
-    full = (n_of_put >= LEAST) & (n_of_put * np.maximum(least_share, 1e-9) >= LEAST_EXPECTED)
+    least = np.where(interval.to_ms - put_from >= KEPT * interval.span_ms, FEW_EXPECTED, LEAST_EXPECTED)
+    full = (n_of_put >= LEAST) & (n_of_put * np.maximum(least_share, 1e-9) >= least)
     its["n_put"][rows] = np.where(full, 0.0, n_put)
     its["n_of_put"][rows] = np.where(full, 0.0, n_of_put)
     its["put_from"][rows] = np.where(full, NONE, put_from)

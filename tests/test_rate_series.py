@@ -1,6 +1,7 @@
 """A share is judged by what came before it, and only where enough came."""
 
 import numpy as np
+import pytest
 
 from pipeline.many_baselines import made
 from pipeline.rate_series import NONE, SERIES, Interval, judged
@@ -47,6 +48,14 @@ def test_what_was_usual_is_no_surprise_and_twice_as_much_is():
 
     assert found.p.min() < 1e-4
     assert 25 < found.expected[0, 0] < 35
+
+
+@pytest.mark.parametrize(("rate", "hours_each"), [(0.3, 1), (0.04, 4), (0.005, 12)])
+def test_a_baseline_learns_shares_that_chance_moves_little_and_of_what_is_rare_one_each_twelve_intervals(rate, hours_each):
+    line = Line()
+    line.usual(240, rate=rate, n_of=100)
+
+    assert 0.7 * 228 / hours_each <= line.its["n_last"][0, 0] <= 1.1 * 228 / hours_each
 
 
 def test_a_little_more_for_long_is_found_over_a_longer_stretch():
