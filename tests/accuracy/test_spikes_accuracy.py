@@ -89,9 +89,9 @@ def show_shocks(capsys, seed, visits, planted, n_false):
 
 @pytest.mark.bench
 @pytest.mark.timeout(3_000)
-@pytest.mark.parametrize(("visits", "least_told"), [(60_000, 0.4), (300_000, 0.7)])
+@pytest.mark.parametrize(("visits", "least_told"), [(60_000, 0.3), (300_000, 0.7)])
 def test_shocks_are_told_soon_with_their_segment_and_their_cause(capsys, visits, least_told):
-    """Of 60,000 visits a day abandonment at one step on one device is often too little to be told: seen were 9 and 12 of 18; of 300,000 all 18."""
+    """Of 60,000 visits a day two hours at one step on one device are often too little to be told: ten seeds told 7 to 12 of 18; of 300,000 three told 17 or 18."""
     seed = drawn_seed()
     found = outcome(seed, visits=visits, days=4, n=18, rules=SpikeRules())
     show_shocks(capsys, seed, visits, found.planted, found.n_false)
